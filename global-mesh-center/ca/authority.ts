@@ -1,11 +1,14 @@
 /** What certifies keys, wherever its own key comes from: made by the center (`made-authority.ts`) or an operator's. */
 import type { KeyObject } from 'node:crypto'
+import type { LeafOrigin } from './x509/origin.ts'
 
 export interface LeafWishes {
   readonly publicKey: KeyObject
   readonly uri: string
   readonly dnsNames?: readonly string[]
   readonly addresses?: readonly string[]
+  /** Of a workload: for whom it is. */
+  readonly origin?: LeafOrigin | undefined
   /** Longest life; a shorter one is given where the authority itself ends earlier. */
   readonly lifetimeMs: number
 }

@@ -9,7 +9,8 @@ import { parseJoinToken } from '../../contracts/join-token.ts'
 import { hostId, isHostName, parseSpiffeId } from '../../contracts/spiffe-id.ts'
 import type { Admission } from './admission.ts'
 import type { Authority } from './authority.ts'
-import { refusalOf, type Asker, type Grant } from './grants.ts'
+import { hostOf, refusalOf, type Asker, type Grant } from './grants.ts'
+import { originOf, type LeafOrigin } from './x509/origin.ts'
 import { readSigningRequest } from './x509/signing-request.ts'
 
 export interface CertificateServiceDeps {
@@ -92,8 +93,7 @@ export class CertificateService {
   /** A certificate for a key that this center made for somebody whom another part knows. Rejects with E_CA_REFUSED. */
   async issueTo(asker: Asker, address: string, uri: string, publicKey: KeyObject): Promise<Issued> {
     return this.audited('sds', { address, certificate: undefined }, uri, async () => {
-      if (asker.kind === 'host') this.checkDenied('host', asker.host)
-      else this.checkDenied('identity', asker.id)
+      if (asker.isGood?.() === false) throw refused(`${uri}: the token that was shown for it is not good any more`)
       return this.grant(asker, uri, publicKey)
     })
   }
@@ -101,10 +101,12 @@ export class CertificateService {
   private grant(asker: Asker, uri: string, publicKey: KeyObject, lifetimeMs?: number) {
     const { admission, trustDomain, settings } = this.deps
     this.checkDenied('identity', uri)
-    const granted = asker.kind === 'host' ? admission.grantedTo(asker.host) : []
+    const host = hostOf(asker)
+    if (host !== undefined) this.checkDenied('host', host)
+    const granted = host === undefined ? [] : admission.grantedTo(host)
     const refusal = refusalOf(asker, uri, trustDomain, granted, settings.grants)
     if (refusal !== undefined) throw refused(refusal)
-    return this.issue(publicKey, uri, lifetimeMs)
+    return this.issue(publicKey, uri, lifetimeMs, host === undefined ? { kind: 'token' } : { kind: 'host', host })
   }
 
   private callerOf({ certificate }: Caller): Asker {
@@ -122,9 +124,13 @@ export class CertificateService {
       throw refused(`the certificate of the caller names no workload and no host of ${this.deps.trustDomain}`)
     this.checkDenied('serial', certificate.serialNumber.toLowerCase())
     this.checkDenied('identity', uris[0]!)
-    if (id.kind !== 'host') return { kind: 'workload', id: uris[0]! }
-    this.checkDenied('host', id.host)
-    return { kind: 'host', host: id.host }
+    if (id.kind === 'host') {
+      this.checkDenied('host', id.host)
+      return { kind: 'host', host: id.host }
+    }
+    const origin = originOf(certificate.raw) ?? { kind: 'unknown' }
+    if (origin.kind === 'host') this.checkDenied('host', origin.host)
+    return { kind: 'workload', id: uris[0]!, origin }
   }
 
   private checkDenied(kind: 'host' | 'identity' | 'serial', value: string): void {
@@ -132,11 +138,17 @@ export class CertificateService {
     if (denial !== undefined) throw refused(`${kind} ${value} is denied: ${denial.reason}`)
   }
 
-  private issue(publicKey: KeyObject, uri: string, wishedMs = Infinity): Issued & { readonly serial: string } {
+  private issue(
+    publicKey: KeyObject,
+    uri: string,
+    wishedMs = Infinity,
+    from?: LeafOrigin,
+  ): Issued & { readonly serial: string } {
     const { authority, settings } = this.deps
     const { leafMs, hostMs } = settings
-    const lifetimeMs = parseSpiffeId(uri)?.kind === 'host' ? hostMs : leafMs
-    const leaf = authority.issue({ publicKey, uri, lifetimeMs: Math.min(lifetimeMs, wishedMs) })
+    const isHost = parseSpiffeId(uri)?.kind === 'host'
+    const origin = isHost ? undefined : from
+    const leaf = authority.issue({ publicKey, uri, lifetimeMs: Math.min(isHost ? hostMs : leafMs, wishedMs), origin })
     const { trustBundle } = authority
     return { id: uri, chain: leaf.chain, trustBundle, notAfter: leaf.notAfter, serial: leaf.serial }
   }

@@ -2,6 +2,7 @@
  * Which identities a host may ask for. Nothing that nobody granted: by the token that the host joined with, or by the
  * list in the configuration of the center.
  */
+import type { LeafOrigin } from './x509/origin.ts'
 import { hostId, parseSpiffeId, spiffeScheme, type SpiffeId } from '../../contracts/spiffe-id.ts'
 
 /** `ns/NAMESPACE/sa/ACCOUNT`; each of the two may end in `*`, which stands for any rest. */
@@ -12,10 +13,17 @@ export interface Grant {
 }
 
 /** Who asks, as its certificate or its token says. */
-export type Asker =
+export type Asker = (
   | { readonly kind: 'host'; readonly host: string }
-  /** A workload renews what it has. */
-  | { readonly kind: 'workload'; readonly id: string }
+  /** A workload renews what it has, as long as those may who it was given for. */
+  | { readonly kind: 'workload'; readonly id: string; readonly origin: Origin }
+) & {
+  /** Whether the token that it showed is still good; absent = it showed none. */
+  readonly isGood?: () => boolean
+}
+
+/** For whom the certificate of a workload was issued. `shown`: for nobody else, it shows its token now. */
+export type Origin = LeafOrigin | { readonly kind: 'shown' } | { readonly kind: 'unknown' }
 
 const identityWord = /^ns\/([A-Za-z0-9._-]*\*?)\/sa\/([A-Za-z0-9._-]*\*?)$/
 const hostWord = /^[A-Za-z0-9._-]*\*?$/
@@ -35,9 +43,15 @@ export function isHostPattern(text: string): boolean {
   return text !== '' && text.length <= 255 && hostWord.test(text)
 }
 
+/** The host that answers for what is asked; undefined = a token does, or nobody. */
+export function hostOf(asker: Asker): string | undefined {
+  if (asker.kind === 'host') return asker.host
+  return asker.origin.kind === 'host' ? asker.origin.host : undefined
+}
+
 /**
- * Why this asker does not get a certificate with this name; undefined = it does. `granted`: what the host's own token
- * granted.
+ * Why this asker does not get a certificate with this name; undefined = it does. `granted`: what the token of
+ * `hostOf(asker)` granted.
  */
 export function refusalOf(
   asker: Asker,
@@ -50,17 +64,24 @@ export function refusalOf(
   if (id === undefined || id.kind === 'other')
     return `${shown(uri)}: not a name that this authority gives; allowed spiffe://${trustDomain}/ns/NAMESPACE/sa/ACCOUNT`
   if (id.trustDomain !== trustDomain) return `${uri}: allowed is trust domain ${trustDomain}`
-  if (asker.kind === 'workload')
-    return asker.id === uri ? undefined : `${uri}: ${asker.id} may renew its own certificate only`
+  if (asker.kind === 'workload' && asker.id !== uri) return `${uri}: ${asker.id} may renew its own certificate only`
+  const host = hostOf(asker)
+  if (host === undefined) return refusalWithoutHost(uri, asker)
   if (id.kind === 'host')
-    return id.host === asker.host
-      ? undefined
-      : `${uri}: host ${asker.host} may be ${hostId(trustDomain, asker.host)} only`
-  const listed = grants.filter(({ hosts }) => hosts.some((pattern) => isLike(asker.host, pattern)))
+    return id.host === host ? undefined : `${uri}: host ${host} may be ${hostId(trustDomain, host)} only`
+  const listed = grants.filter(({ hosts }) => hosts.some((pattern) => isLike(host, pattern)))
   const patterns = [...granted, ...listed.flatMap(({ identities }) => identities)]
   if (patterns.some((pattern) => isGranted(id, pattern))) return undefined
   const allowed = patterns.length === 0 ? 'nothing is granted to it' : `granted are ${patterns.slice(0, 10).join(', ')}`
-  return `${uri}: not granted to host ${asker.host}; ${allowed}`
+  return `${uri}: not granted to host ${host}; ${allowed}`
+}
+
+function refusalWithoutHost(uri: string, asker: Asker): string | undefined {
+  const kind = asker.kind === 'workload' ? asker.origin.kind : 'unknown'
+  if (kind === 'shown') return undefined
+  return kind === 'token'
+    ? `${uri}: its certificate was given for a token, which is to be shown for the next one`
+    : `${uri}: its certificate does not say for which host it was issued; ask with the certificate of the host`
 }
 
 function isGranted(id: Extract<SpiffeId, { kind: 'workload' }>, pattern: string): boolean {

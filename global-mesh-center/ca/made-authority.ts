@@ -61,12 +61,12 @@ export class MadeAuthority implements Authority {
     return this.state.roots.map((root) => root.certificate).join('')
   }
 
-  issue({ publicKey, uri, dnsNames, addresses, lifetimeMs }: LeafWishes): IssuedLeaf {
+  issue({ publicKey, uri, dnsNames, addresses, lifetimeMs, origin }: LeafWishes): IssuedLeaf {
     const { intermediate } = this.state
     const now = this.deps.clock.wall()
     const notAfter = Math.min(now + lifetimeMs, intermediate.notAfter)
     if (notAfter <= now) throw new MeshError('E_CA_REFUSED', 'the certificate of the authority has ended')
-    const wishes = { publicKey, uris: [uri], dnsNames: dnsNames ?? [], addresses: addresses ?? [] }
+    const wishes = { publicKey, uris: [uri], dnsNames: dnsNames ?? [], addresses: addresses ?? [], origin }
     const leaf = makeLeaf({ ...wishes, notBefore: now - backdateMs(lifetimeMs), notAfter }, this.signer)
     return { chain: leaf.pem + intermediate.certificate, serial: leaf.serial, notAfter: leaf.notAfter }
   }

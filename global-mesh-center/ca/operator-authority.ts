@@ -47,12 +47,12 @@ export class OperatorAuthority implements Authority {
     return this.read.roots.join('')
   }
 
-  issue({ publicKey, uri, dnsNames, addresses, lifetimeMs }: LeafWishes): IssuedLeaf {
+  issue({ publicKey, uri, dnsNames, addresses, lifetimeMs, origin }: LeafWishes): IssuedLeaf {
     const now = this.clock.wall()
     const { signer, chain } = this.read
     const notAfter = Math.min(now + lifetimeMs, this.read.notAfter)
     if (notAfter <= now) throw new MeshError('E_CA_REFUSED', `${this.files.certificate}: has ended`)
-    const wishes = { publicKey, uris: [uri], dnsNames: dnsNames ?? [], addresses: addresses ?? [] }
+    const wishes = { publicKey, uris: [uri], dnsNames: dnsNames ?? [], addresses: addresses ?? [], origin }
     const leaf = makeLeaf({ ...wishes, notBefore: now - backdateMs(lifetimeMs), notAfter }, signer)
     return { chain: leaf.pem + chain, serial: leaf.serial, notAfter: leaf.notAfter }
   }

@@ -55,15 +55,26 @@ export class XdsCallers {
 
   private byToken(authorization: string, nobody: XdsCaller): XdsCaller | { readonly refusal: string } {
     const { issuer, tokens } = this.options
-    const user = tokens?.userOf(/^Bearer (\S+)$/i.exec(authorization)?.[1] ?? '')
+    const token = /^Bearer (\S+)$/i.exec(authorization)?.[1] ?? ''
+    const user = tokens?.userOf(token)
     if (user === undefined) return { refusal: tokens?.problem() ?? 'this token is not known' }
     const from = `${user.name} at ${nobody.from}`
-    if (user.role === 'host') return { ...nobody, from, host: user.name, asker: { kind: 'host', host: user.name } }
+    const isGood = (): boolean => {
+      const now = tokens?.userOf(token)
+      return now !== undefined && now.name === user.name && now.role === user.role && now.identity === user.identity
+    }
+    if (user.role === 'host')
+      return { ...nobody, from, host: user.name, asker: { kind: 'host', host: user.name, isGood } }
     if (!may(user, false, undefined)) return { refusal: `${user.name} may not read all namespaces` }
     const asker: Asker | undefined =
       user.identity === undefined || issuer === undefined
         ? undefined
-        : { kind: 'workload', id: `${spiffeScheme}${issuer.trustDomain}/${user.identity}` }
+        : {
+            kind: 'workload',
+            id: `${spiffeScheme}${issuer.trustDomain}/${user.identity}`,
+            origin: { kind: 'shown' },
+            isGood,
+          }
     return { ...nobody, from, asker }
   }
 

@@ -36,6 +36,7 @@ import {
 } from '@peculiar/asn1-x509'
 import { MeshError } from '../../../contracts/errors.ts'
 import { allowedKeys, signatureOf } from './algorithms.ts'
+import { originExtension, type LeafOrigin } from './origin.ts'
 import { pemOf } from './pem.ts'
 
 /** Who signs: the name and key identifier of its own certificate, and its key. */
@@ -53,6 +54,8 @@ export interface CertificateWishes {
   readonly uris: readonly string[]
   readonly dnsNames?: readonly string[]
   readonly addresses?: readonly string[]
+  /** Of a leaf. */
+  readonly origin?: LeafOrigin | undefined
 }
 
 export interface MadeCertificate {
@@ -87,6 +90,7 @@ export function makeLeaf(wishes: CertificateWishes, signer: Signer): MadeCertifi
     extension(id_ce_keyUsage, true, new KeyUsage(KeyUsageFlags.digitalSignature)),
     extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage([id_kp_serverAuth, id_kp_clientAuth])),
   ]
+  if (wishes.origin !== undefined) extensions.push(originExtension(wishes.origin))
   return make(wishes, new Name(), extensions, signer)
 }
 

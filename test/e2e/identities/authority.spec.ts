@@ -5,8 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { expect } from 'chai'
+import { certify, type CaIdentity, type CaTrust } from '../../../agent/control/host/identities/ca-client.ts'
+import { readKept } from '../../../agent/control/host/identities/kept-identities.ts'
+import { keyAndRequest } from '../../../agent/control/host/identities/signing-request.ts'
 import { encodeProxyV2, relayTlvs } from '../../../contracts/proxy-protocol.ts'
 import { readRelayIdentity, towardsCenter } from '../../../contracts/relay-identity.ts'
+import { spiffeIdIn } from '../../../contracts/spiffe-id.ts'
 import { hostmesh, makeToken } from '../../support/ca/joining.ts'
 import { counted } from '../../support/mesh/host-facts.ts'
 import { Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
@@ -18,6 +22,37 @@ interface Row {
   readonly notAfter?: number
   readonly chain: readonly string[]
   readonly problem?: string
+}
+
+/** Shows the certificate of an application, not that of its host, and goes on with the one that it gets. */
+class Renewing {
+  renewals = 0
+  problem = ''
+
+  constructor(host: DemoHost, id: string, center: { readonly host: string; readonly port: number }) {
+    const { body } = JSON.parse(readFileSync(join(host.stateDir, 'identities.json'), 'utf8')) as { body: unknown }
+    const { certificates, trustBundle, trustDomain } = readKept(body)!
+    void this.goOn(
+      center,
+      { trustBundle, trustDomain },
+      certificates.find((one) => one.id === id)!,
+    )
+  }
+
+  private async goOn(center: { host: string; port: number }, trust: CaTrust, first: CaIdentity): Promise<void> {
+    let mine = first
+    while (this.problem === '') {
+      const id = spiffeIdIn(new X509Certificate(mine.chain).subjectAltName)!
+      const { key, request } = await keyAndRequest(id)
+      try {
+        const { chain } = await certify(center, trust, mine, request)
+        mine = { chain, key }
+        this.renewals++
+      } catch (error) {
+        this.problem = (error as Error).message
+      }
+    }
+  }
 }
 
 describe('a center that certifies hosts', function () {
@@ -185,8 +220,13 @@ describe('a center that certifies hosts', function () {
 
   it('gives a denied host nothing more, until it is allowed again', async () => {
     const [one] = hosts as [DemoHost, DemoHost]
+    // what the host has kept of its application asks for itself, again and again
+    const thief = new Renewing(one, orders, { host: center.options.address, port: 15012 })
+    await until(20_000, 'it renews', () => Promise.resolve(thief.renewals > 1))
     const deny = await hostmesh('ca', 'deny', '-c', center.configPath, '--host', 'web-1', '--reason', 'stolen')
     expect(deny.code, deny.err).to.equal(0)
+    await until(20_000, 'it is refused', () => Promise.resolve(thief.problem !== ''))
+    expect(thief.problem).to.include('host web-1 is denied: stolen')
     await until(20_000, 'its renewal is refused', async () =>
       ((await row(one, orders))!.problem ?? '').includes('host web-1 is denied: stolen'),
     )

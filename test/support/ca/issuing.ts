@@ -29,10 +29,10 @@ export async function issuingBench(clock: Clock, grants: readonly Grant[] = []) 
   const settings = { grants, leafMs: day, hostMs: 7 * day }
   const service = new CertificateService({ authority, admission, trustDomain, settings, log, metrics })
   const issuer = new PartIssuer(trustDomain)
-  /** As an application has one, `lifetimeMs` from now on. */
+  /** As an application of host `web-9` has one, `lifetimeMs` from now on. */
   const leaf = (uri: string, lifetimeMs = day): { chain: string; key: string } => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const { chain } = authority.issue({ publicKey, uri, lifetimeMs })
+    const { chain } = authority.issue({ publicKey, uri, lifetimeMs, origin: { kind: 'host', host: 'web-9' } })
     return { chain, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
   }
   return { authority, admission, service, issuer, lines, log, leaf }

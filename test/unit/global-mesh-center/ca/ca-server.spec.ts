@@ -169,6 +169,38 @@ describe('the port of the certificate authority', () => {
     expect(error.details).to.include('may renew its own certificate only')
   })
 
+  it('renews a workload no longer than its host may have it, whatever it renewed before', async () => {
+    const { address, joinedHost, admission } = bench
+    const { trust, own } = await joinedHost('web-1', ['ns/default/sa/orders'])
+    const first = await keyAndRequest(orders)
+    let mine = { chain: (await certify(address, trust, own, first.request)).chain, key: first.key }
+    const renew = async (): Promise<string> => {
+      const { key, request } = await keyAndRequest(orders)
+      return refusal(certify(address, trust, mine, request).then(({ chain }) => (mine = { chain, key })))
+    }
+    expect(await renew()).to.equal('resolved')
+    await admission.deny('host', 'web-1', 'stolen')
+    expect(await renew()).to.include('host web-1 is denied: stolen')
+    await admission.allow('host', 'web-1')
+    expect(await renew()).to.equal('resolved')
+    // the host joins again, for something else
+    await joinedHost('web-1', ['ns/default/sa/ledger'])
+    expect(await renew()).to.match(/orders: not granted to host web-1; granted are ns\/default\/sa\/ledger$/)
+  })
+
+  it('renews nothing that was given for a token, or that says not for whom it was given', async () => {
+    const { address, joinedHost, authority } = bench
+    const { trust } = await joinedHost('web-1', ['ns/default/sa/orders'])
+    const renew = async (origin: { kind: 'token' } | undefined) => {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const { chain } = authority.issue({ publicKey, uri: orders, lifetimeMs: 3_600_000, origin })
+      const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+      return refusal(certify(address, trust, { chain, key }, (await keyAndRequest(orders)).request))
+    }
+    expect(await renew({ kind: 'token' })).to.include('was given for a token, which is to be shown for the next one')
+    expect(await renew(undefined)).to.include('does not say for which host it was issued')
+  })
+
   it('outlives a peer with a chain of 64 KB, garbage, and a body that is too long, and serves others', async () => {
     const { address, joinedHost, authority } = bench
     const { trust, own } = await joinedHost('web-1', ['ns/default/sa/orders'])

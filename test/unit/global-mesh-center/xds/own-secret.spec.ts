@@ -11,6 +11,7 @@ describe('the certificate of a proxy', () => {
   let clock: ManualClock
   let keys: string[]
   let made: OwnSecret | undefined
+  let isTokenGood: boolean
 
   async function bench() {
     const issuing = await issuingBench(clock)
@@ -20,7 +21,7 @@ describe('the certificate of a proxy', () => {
         random: () => 0.5,
         log: issuing.log,
         issuer: issuing.issuer,
-        asker: { kind: 'workload', id },
+        asker: { kind: 'workload', id, origin: { kind: 'shown' }, isGood: () => isTokenGood },
         id,
         from: '10.0.0.7:40000',
         onIssued: ({ key }) => void keys.push(key),
@@ -39,6 +40,7 @@ describe('the certificate of a proxy', () => {
   beforeEach(() => {
     clock = manualClock(Date.UTC(2026, 0, 1))
     keys = []
+    isTokenGood = true
   })
   afterEach(() => made?.close())
 
@@ -78,6 +80,19 @@ describe('the certificate of a proxy', () => {
     await admission.allow('identity', id)
     await pass(300_000, 1000)
     expect(keys).to.have.length(2)
+  })
+
+  it('is not renewed once the token that its stream was opened with is withdrawn', async () => {
+    const { begin, issuer, lines, service } = await bench()
+    issuer.take(service)
+    begin()
+    await settled()
+    isTokenGood = false
+    await pass(13 * hour)
+    expect(keys).to.have.length(1)
+    expect(
+      lines.some(({ message }) => message.includes('the token that was shown for it is not good any more')),
+    ).to.equal(true)
   })
 
   it('is asked for at once when the authority opens', async () => {

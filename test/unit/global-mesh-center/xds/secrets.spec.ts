@@ -260,6 +260,9 @@ describe('secrets of a center', function () {
       expect((await open(at, shows).ended).details, what).to.equal('a bearer token is needed')
     await bench.admission.deny('identity', id('ns/shop/sa/cart'), 'stolen')
     expect((await open(at, own).ended).details).to.contain('is denied: stolen')
+    await bench.admission.allow('identity', id('ns/shop/sa/cart'))
+    await bench.admission.deny('host', 'web-9', 'stolen')
+    expect((await open(at, own).ended).details).to.contain('host web-9 is denied: stolen')
     expect((await open(at, bench.leaf('spiffe://elsewhere/ns/a/sa/b')).ended).details).to.contain('names no workload')
   })
 
