@@ -74,9 +74,13 @@ export class Admission {
     return new Admission(documents, clock, state, onDenied)
   }
 
-  /** Takes up what other centers wrote. */
+  /**
+   * Takes up what other centers wrote. A document that is gone takes nothing back, denials least of all: what is known
+   * is written again. Rejects once then with E_CONFIG_INVALID, for people to hear of it.
+   */
   async refresh(): Promise<void> {
     const text = (await this.documents.read('admission'))?.text
+    if (text === undefined && this.isKnown) return this.restore()
     if (text === this.text) return
     this.take(readAdmission(text))
     this.text = text
@@ -144,12 +148,26 @@ export class Admission {
     }
   }
 
+  private get isKnown(): boolean {
+    const { denied, hosts, tokens } = this.state
+    return denied.length > 0 || tokens.length > 0 || Object.keys(hosts).length > 0
+  }
+
+  private async restore(): Promise<void> {
+    const { denied, hosts, tokens } = this.state
+    const text = textOf(this.state)
+    if (!(await this.documents.write('admission', text, undefined))) return
+    this.text = text
+    const counts = `${tokens.length} tokens, ${Object.keys(hosts).length} hosts, ${denied.length} denied`
+    throw new MeshError('E_CONFIG_INVALID', `the stored admissions were gone; written again as known here (${counts})`)
+  }
+
   private async change(step: (state: AdmissionState) => AdmissionState): Promise<void> {
     let next = this.state
     await changeDocument(this.documents, 'admission', (text) => {
-      const present = readAdmission(text)
+      const present = text === undefined ? this.state : readAdmission(text)
       next = step(present)
-      return next === present ? undefined : `${JSON.stringify(next)}\n`
+      return next === present ? undefined : textOf(next)
     })
     this.take(next)
   }
@@ -159,6 +177,10 @@ export class Admission {
     this.state = state
     if (isNews) this.onDenied(deniedHosts(state))
   }
+}
+
+function textOf(state: AdmissionState): string {
+  return `${JSON.stringify(state)}\n`
 }
 
 function refused(why: string): MeshError {

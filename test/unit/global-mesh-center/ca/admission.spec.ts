@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { Admission } from '../../../../global-mesh-center/ca/admission.ts'
+import { readAdmission } from '../../../../global-mesh-center/ca/admission-state.ts'
+import type { CaDocuments } from '../../../../global-mesh-center/ca/documents.ts'
 import { fileDocuments } from '../../../../global-mesh-center/ca/file-documents.ts'
 import { isHostPattern, isIdentityPattern, refusalOf } from '../../../../global-mesh-center/ca/grants.ts'
 import { memoryDocuments } from '../../../support/ca/memory-documents.ts'
@@ -83,6 +85,40 @@ describe('the admissions of the authority', () => {
     expect(one.view()).to.deep.equal(two.view())
     expect(two.grantedTo('web-1')).to.deep.equal(['ns/a/sa/b'])
     expect((await documents.read('admission'))!.text).to.not.include(secret)
+  })
+
+  it('outlive their document while a center knows them: it writes them again, and says so once', async () => {
+    let text: string | undefined
+    let revision = 0
+    let isReadOnly = false
+    const documents: CaDocuments = {
+      read: async () => (text === undefined ? undefined : { text, revision: String(revision) }),
+      write: async (_name, next, seen) => {
+        if (isReadOnly) throw new Error('no room')
+        if (seen !== (text === undefined ? undefined : String(revision))) return false
+        text = next
+        revision++
+        return true
+      },
+    }
+    const admission = await Admission.open(documents, { wall: () => 1000 })
+    await admission.refresh()
+    await admission.deny('host', 'web-1', 'stolen')
+    const before = text
+    text = undefined
+    isReadOnly = true
+    expect(await refusal(admission.refresh())).to.include('no room')
+    expect(admission.denial('host', 'web-1')?.reason).to.equal('stolen')
+    isReadOnly = false
+    expect(await refusal(admission.refresh())).to.match(/^E_CONFIG_INVALID .*were gone.*0 tokens, 0 hosts, 1 denied/)
+    expect(await refusal(admission.refresh())).to.equal('resolved')
+    expect([text, admission.denial('host', 'web-1')?.reason]).to.deep.equal([before, 'stolen'])
+    // gone again, and changed before anybody looked
+    text = undefined
+    await admission.deny('host', 'web-2', 'lost')
+    await admission.refresh()
+    const denied = (text === undefined ? [] : readAdmission(text).denied).map(({ value }) => value)
+    expect(denied).to.deep.equal(['web-1', 'web-2'])
   })
 
   it('refuse wishes for a token by name', async () => {
