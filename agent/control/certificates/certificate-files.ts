@@ -8,7 +8,7 @@ import type { Clock } from '../clock.ts'
 import { fileStamp } from '../kinds/file-stamp.ts'
 import { readText } from '../kinds/secret-file.ts'
 import type { Log } from '../log.ts'
-import { certificatesIn, invalid, requireKeyOf } from './pem.ts'
+import { certificatesIn, invalid, requireKeyOf, requirePrivate } from './pem.ts'
 
 /** Absolute paths of PEM files. */
 export interface IdentityFiles {
@@ -116,6 +116,7 @@ export function readIdentity(files: IdentityFiles): WorkloadCertificate {
   if (id === undefined)
     throw invalid(files.certificate, `found the names ${String(leaf.subjectAltName)}, allowed one URI, spiffe://…`)
   requireKeyOf(leaf, files.certificate, key, files.key)
+  requirePrivate(files.key)
   return { id, chain, key, trustBundle, notAfter: Date.parse(leaf.validTo) }
 }
 

@@ -6,7 +6,7 @@
  * - `tls.crt` with `tls.key`: shown with MUTUAL
  * - `ca.crt`: roots of the servers; without it those of the system
  */
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../../contracts/clock.ts'
 import { every } from '../../../contracts/clock.ts'
@@ -16,7 +16,7 @@ import type { ClientCredential } from '../../../contracts/workload-certificate.t
 import { fileStamp } from '../kinds/file-stamp.ts'
 import { readText } from '../kinds/secret-file.ts'
 import type { Log } from '../log.ts'
-import { certificatesIn, invalid, requireKeyOf } from './pem.ts'
+import { certificatesIn, invalid, requireKeyOf, requirePrivate } from './pem.ts'
 
 /** The folder is looked at this often, ms. */
 const lookMs = 2000
@@ -107,8 +107,7 @@ function readCredential(folder: string, name: string): ClientCredential {
   const roots = hasRoots === true ? readText(rootsFile) : undefined
   if (roots !== undefined) certificatesIn(roots, rootsFile)
   if (hasChain !== true) return { name, roots }
-  if ((statSync(keyFile).mode & 0o027) !== 0)
-    throw invalid(keyFile, 'others may read or write it; chmod 600, or 640 with a group of its own')
+  requirePrivate(keyFile)
   const [chain, key] = [readText(chainFile), readText(keyFile)]
   const [leaf] = certificatesIn(chain, chainFile)
   requireKeyOf(leaf, chainFile, key, keyFile)

@@ -1,5 +1,6 @@
 /** Certificates and keys as files hold them. What is wrong is E_CERTIFICATE_INVALID by the name of the file. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { MeshError } from '../../../contracts/errors.ts'
 
 /** With the last one, which a file that is being written may not hold to its end. */
@@ -17,6 +18,12 @@ export function certificatesIn(text: string, file: string): readonly [X509Certif
   const [leaf, ...others] = found
   if (leaf === undefined) throw invalid(file, 'holds no certificate in PEM')
   return [leaf, ...others]
+}
+
+/** That nobody reads it but its user, and a group that it has for that. Throws also what the system says. */
+export function requirePrivate(keyFile: string): void {
+  if ((statSync(keyFile).mode & 0o027) !== 0)
+    throw invalid(keyFile, 'others may read or write it; chmod 600, or 640 with a group of its own')
 }
 
 /** Says nothing of the key. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -28,7 +28,7 @@ describe('identities from files', () => {
 
   function write({ certificate, key }: Issued, bundle = authority.certificate): void {
     writeFileSync(files().certificate, certificate)
-    writeFileSync(files().key, key)
+    writeFileSync(files().key, key, { mode: 0o600 })
     writeFileSync(files().trustBundle, bundle)
   }
 
@@ -132,5 +132,23 @@ describe('identities from files', () => {
       'spiffe://a:1/b',
     ])
       expect(isSpiffeId(wrong), wrong).to.equal(false)
+  })
+
+  it('takes no key that others can read, and goes on with the one before, until it is closed to them', () => {
+    const first = authority.leaf(id)
+    write(first)
+    const source = open()
+    source.configure([files()])
+    const next = authority.leaf(id)
+    write(next)
+    chmodSync(files().key, 0o644)
+    tick()
+    expect(told.at(-1)![0]!.key).to.equal(first.key)
+    expect(source.problems().join()).to.include(`${files().key}: others may read or write it; chmod 600`)
+    for (const mode of [0o640, 0o600]) {
+      chmodSync(files().key, mode)
+      tick()
+      expect([told.at(-1)![0]!.key, source.problems()]).to.deep.equal([next.key, []])
+    }
   })
 })
