@@ -7,7 +7,7 @@ import { encodeProxyV2 } from '../../../contracts/proxy-protocol.ts'
 import { BoltCodec } from '../../../rpc/bolt/bolt.ts'
 import { FrameKind } from '../../../rpc/frame.ts'
 import { boltFrame, boltRequest } from '../../support/rpc/bolt-frames.ts'
-import { RpcCaller, startApplication } from '../../support/rpc/far-sides.ts'
+import { afterWork, RpcCaller, startApplication } from '../../support/rpc/far-sides.ts'
 import type { RpcApplication } from '../../support/rpc/far-sides.ts'
 import { eventually } from '../../support/worker/eventually.ts'
 import { startWorker } from '../../support/worker/start-worker.ts'
@@ -74,6 +74,24 @@ describe('requests in private RPC', () => {
     const peers = [...connections, ...ask('streams', filter).streams].map(({ peer }) => peer)
     expect(peers).to.deep.equal(['10.1.2.3:4567', '10.1.2.3:4567'])
     relayed.close()
+  })
+
+  it('of a connection that always has some are answered when an operator ends it, and no others are begun', async () => {
+    let answered = 0
+    const lane = async (): Promise<void> => {
+      while ((await caller.send(boltRequest('shop.Orders', 'place'))) !== 'closed') answered++
+    }
+    const lanes = [1, 2, 3, 4].map(lane)
+    const serving = (async () => {
+      while (!caller.isClosed) {
+        await eventually(() => answers.length > 0 || caller.isClosed)
+        answers.shift()?.(await afterWork(5, reply()))
+      }
+    })()
+    await eventually(() => answered > 20)
+    mesh.worker.answer({ kind: 'close-connections', filter: { protocol: 'rpc' }, how: 'end' })
+    await Promise.all([...lanes, serving])
+    expect(application.requests.length).to.equal(answered)
   })
 
   it('of a connection that an operator ends are answered, after a goaway', async () => {
