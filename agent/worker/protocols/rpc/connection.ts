@@ -213,6 +213,7 @@ export class RpcConnection
   onDrained(): void {
     this.deps.clock.refresh()
     this.writer.onDrained()
+    if (this.endsAt <= this.deps.clock.now && this.pending.length === 0) this.endInOrder()
   }
 
   onTooMuchUnsent(): void {
@@ -229,12 +230,15 @@ export class RpcConnection
 
   onTimer(): void {
     const now = this.deps.clock.refresh()
-    if (this.isOver) return
+    if (this.isOver) {
+      this.transport.close()
+      return
+    }
     const isBusy = this.pending.length > 0
     if (this.endsAt <= now) {
       // the last reply closes it, and nothing is begun behind that
       if (isBusy) this.adjustReading()
-      else this.end()
+      else this.endInOrder()
       return
     }
     const quiet = now - this.lastBytesAt
@@ -338,12 +342,40 @@ export class RpcConnection
 
   onEnd(): void {
     this.deps.clock.refresh()
-    this.end()
+    if (this.isOver) this.endLinger()
+    else this.end()
   }
 
   onClosed(): void {
     this.deps.clock.refresh()
-    this.close()
+    if (this.isOver) this.endLinger()
+    else this.close()
+  }
+
+  /**
+   * FIN behind the last reply, once the caller has taken it. What still comes is thrown away for a moment, so that no
+   * reset destroys that reply on its way.
+   */
+  private endInOrder(): void {
+    if (this.isOver) return
+    this.writer.write()
+    const { clock, wheel } = this.deps
+    if (this.writer.isSlow) {
+      this.adjustReading()
+      if (this.endsAt + partialFrameMs <= clock.now) this.end()
+      else wheel.arm(this.timer, clock.now + noticeMs)
+      return
+    }
+    this.isOver = true
+    this.letGo()
+    this.transport.end()
+    this.transport.resumeReading()
+    wheel.arm(this.timer, clock.now + noticeMs)
+  }
+
+  private endLinger(): void {
+    this.deps.wheel.drop(this.timer)
+    this.transport.close()
   }
 
   private end(): void {

@@ -117,11 +117,39 @@ describe('a caller’s connection in private RPC', () => {
     begun[0]!.done()
     await pass(noticeMs + 100)
     await come(call)
-    expect([begun.length, transport.isClosed]).to.deep.equal([2, false])
+    expect([begun.length, transport.hasSentEnd]).to.deep.equal([2, false])
     begun[1]!.done()
     await pass(100)
+    expect([begun.length, transport.hasSentEnd]).to.deep.equal([2, true])
+    expect(transport.isClosed, 'a reset would destroy the reply on its way').to.equal(false)
+    await come(call)
+    await pass(noticeMs + 100)
     expect([begun.length, transport.isClosed]).to.deep.equal([2, true])
   })
+
+  for (const isRead of [true, false])
+    it(`ends behind a last reply that the caller ${isRead ? 'takes late' : 'never takes'}`, async () => {
+      const connection = open(new BoltCodec())
+      transport.stopReading()
+      connection.writer.append(Buffer.alloc(100_000))
+      connection.writer.append(Buffer.alloc(50_000))
+      connection.drain()
+      await pass(noticeMs + 100)
+      expect([transport.hasSentEnd, transport.isClosed]).to.deep.equal([false, false])
+      if (isRead) {
+        transport.readAgain()
+        await turn()
+        await turn()
+        expect([transport.hasSentEnd, transport.isClosed]).to.deep.equal([true, false])
+        expect(transport.received.length).to.be.above(150_000)
+        transport.sendEnd()
+        await turn()
+      } else {
+        for (let waited = 0; waited <= partialFrameMs; waited += noticeMs) await pass(noticeMs)
+        expect(transport.hasSentEnd).to.equal(false)
+      }
+      expect(transport.isClosed).to.equal(true)
+    })
 
   const detect = (): Detection => {
     const detection = new Detection(depsOfCallers(), [new BoltCodec()], accepted, transport, () => undefined)
