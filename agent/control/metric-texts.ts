@@ -35,6 +35,7 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_sofa_face_requests_total: 'questions of SOFARPC applications of this host, by operation and result',
   hostmesh_sofa_face_connections_refused_total:
     'connections to the mesh API of SOFA that left, or were not taken, because a bound was reached',
+  hostmesh_application_checks_total: 'health checks of local applications by this agent, by result',
   hostmesh_application_healthy: '1 when the last verdict of the health check was good',
   hostmesh_admin_connections_refused_total:
     'connections to admin, metrics, readiness or API that left, or were not taken, because a bound was reached',

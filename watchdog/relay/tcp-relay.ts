@@ -7,6 +7,7 @@ import { acknowledgement } from '../../contracts/words.ts'
 import { keyOf } from './relay-addresses.ts'
 import type { RelayAddress } from './relay-addresses.ts'
 import { dialFirst } from './dial.ts'
+import { Http2Refusal } from './http2-refusal.ts'
 import type { RelayedDeps } from './relayed-deps.ts'
 import { tunnel } from './tunnel.ts'
 import { nobody } from './wire.ts'
@@ -30,8 +31,7 @@ class TcpRelay {
     const { deps, downstream } = this
     const dialing = dialFirst(list, deps, (dialed) => {
       if (dialed === undefined) {
-        deps.onRouted('failed')
-        downstream.reset()
+        this.fail()
         return
       }
       const { target, untried, wire } = dialed
@@ -56,13 +56,19 @@ class TcpRelay {
     const answer = new Acknowledgement(wire, downstream, leave, () => {
       deps.onPassedOver()
       if (untried.length > 0) this.dial(untried)
-      else {
-        deps.onRouted('failed')
-        downstream.reset()
-      }
+      else this.fail()
     })
     downstream.owner = { ...nobody, onClosed: () => answer.cancel() }
     wire.resume()
+  }
+
+  /** Nobody took it. Who speaks HTTP/2 hears so, and when to try again; a connection of anything else just ends. */
+  private fail(): void {
+    const { deps, downstream } = this
+    const { protocol } = deps.listener
+    deps.onRouted('failed')
+    if (protocol === 'grpc' || protocol === 'http2') new Http2Refusal(downstream, protocol === 'grpc')
+    else downstream.reset()
   }
 }
 

@@ -19,7 +19,7 @@ import type { Log } from '../log.ts'
 import type { ControlMetrics } from '../observe.ts'
 import type { Application, CheckSpec } from './applications/application.ts'
 import { LocalApplications } from './applications/local-applications.ts'
-import type { ProbeTarget } from './applications/probe.ts'
+import { countedProbe, type ProbeTarget } from './applications/probe.ts'
 import { Registrar } from './applications/registrar.ts'
 import { workloadLabels } from './applications/source-apps.ts'
 import { keptRegistrations, rememberedPorts, toldServices } from './last-run.ts'
@@ -103,7 +103,9 @@ export class Host {
         clock,
         random: deps.random,
         log,
-        probe: deps.probe,
+        probe: countedProbe(deps.probe, (isGood) =>
+          deps.metrics.count('application_checks', { result: isGood ? 'good' : 'bad' }),
+        ),
         timeline: deps.timeline,
         onChanged: () => state.changed(stateFiles.registrations),
       },

@@ -90,6 +90,12 @@ describe('a center with 200 hosts', function () {
     const endpoints = Object.values(services).find((one) => one.key.endsWith(`@@${service}`))?.endpoints.endpoints ?? []
     return new Map(endpoints.map(({ address, healthy }) => [address, healthy]))
   }
+  /** Of a counter, by the value of its one label. */
+  async function counted(node: DemoHost, name: string): Promise<Readonly<Record<string, number>>> {
+    const { text } = await node.admin.get('/metrics')
+    const found = [...text.matchAll(new RegExp(`^${name}\\{result="([^"]+)"\\} (\\d+)$`, 'gm'))]
+    return Object.fromEntries(found.map(([, result, count]) => [result!, Number(count)]))
+  }
   const probes = (some: readonly SimulatedHost[]): number => some.reduce((sum, one) => sum + one.connections, 0)
 
   before(async () => {
@@ -194,6 +200,12 @@ describe('a center with 200 hosts', function () {
     const silent = hosts[3]!
     const others = hosts.slice(4)
     expect(probes(hosts), 'as long as all report').to.equal(0)
+    expect(await counted(center, 'hostmesh_hosts_probes_total'), 'by the center').to.deep.equal({})
+    const checked = async (): Promise<number> =>
+      (await counted(agent, 'hostmesh_application_checks_total'))['good'] ?? 0
+    await until(15_000, 'each agent checks its own', async () => (await checked()) > 0)
+    const checksBefore = await checked()
+    const beganAt = performance.now()
     for (const host of [...dead, silent]) host.isReporting = false
     await Promise.all(dead.map((host) => host.die()))
     await Promise.all([...dead, silent].map(tell))
@@ -212,6 +224,19 @@ describe('a center with 200 hosts', function () {
     expect(silent.connections).to.be.within(1, 2)
     expect((await views()).get(silent.name)?.state, 'its instance answers').to.equal('silent')
     expect((await views()).get(dead[0]!.name)?.state).to.equal('dead')
+    // n + m: each agent its own applications, and the center the instances of the four silent hosts alone
+    await until(5000, 'it counts', async () => (await counted(center, 'hostmesh_hosts_probes_total'))['there']! > 0)
+    const made = await counted(center, 'hostmesh_hosts_probes_total')
+    const seconds = (performance.now() - beganAt) / 1000
+    expect(made['there'], 'what the silent one saw').to.be.within(1, silent.connections + 1)
+    // two within a second, then one in 5 s
+    expect(made['no-answer'], 'of the dead').to.be.within(2 * dead.length, dead.length * (3 + seconds / 5))
+    const checks = (await checked()) - checksBefore
+    expect(checks, 'of its one application, every 5 s').to.be.within(1, 2 + seconds / 4.7)
+    expect(probes(others), 'by nobody').to.equal(0)
+    console.info(
+      `      in ${Math.round(seconds)} s: ${checks} checks by the agent of its application, ${made['there']! + made['no-answer']!} of ${dead.length + 1} instances of silent hosts by the center, none of the ${others.length} others`,
+    )
     const [first, second] = [...(await healthyAt('pair')).values()]
     expect(
       [first, second].filter((healthy) => healthy),

@@ -22,11 +22,11 @@ export class ReportingFleet {
     this.mesh = mesh
   }
 
-  /** Of them `h1` has the label `ring: canary`. */
-  static async open(): Promise<ReportingFleet> {
+  /** Of them `h1` has the label `ring: canary`. `store`: of the center; absent = files of its own. */
+  static async open(store?: object): Promise<ReportingFleet> {
     const fleet = new ReportingFleet(await Mesh.openOnFiles())
     try {
-      await fleet.start()
+      await fleet.start(store)
     } catch (error) {
       await fleet.close()
       throw error
@@ -34,7 +34,7 @@ export class ReportingFleet {
     return fleet
   }
 
-  private async start(): Promise<void> {
+  private async start(store: object | undefined): Promise<void> {
     const { mesh, agents } = this
     for (const name of ['orders', 'billing']) {
       const application = await mesh.httpApplication(name, 'v1')
@@ -45,13 +45,7 @@ export class ReportingFleet {
     const logins = names.map((name) => ({ user: name, token: tokenOf(name), role: 'host' }))
     writeFileSync(tokensFile, stringify([{ user: 'root', token: admin, role: 'admin' }, ...logins]), { mode: 0o600 })
     const at = mesh.address()
-    this.center = await mesh.startedHost('center', {
-      role: 'center',
-      extra: {
-        rulesApi: { address: `${at}:15016`, tokensFile },
-        xds: { address: `${at}:15010`, tokensFile },
-      },
-    })
+    this.center = await this.startCenter('center', at, store)
     for (const name of names) {
       const tokenFile = join(mesh.directory, `token-of-${name}`)
       writeFileSync(tokenFile, `${tokenOf(name)}\n`, { mode: 0o600 })
@@ -81,6 +75,19 @@ export class ReportingFleet {
       const { address } = agents.get(name)!.options
       this.calls.set(name, new SteadyCalls({ address, port: sharedPort, service: 'orders' }, callers, pauseMs))
     }
+  }
+
+  /** Nobody reports to one that is started beside the first. */
+  startCenter(name: string, at: string, store: object | undefined): Promise<DemoHost> {
+    const tokensFile = join(this.mesh.directory, 'tokens')
+    return this.mesh.startedHost(name, {
+      role: 'center',
+      extra: {
+        rulesApi: { address: `${at}:15016`, tokensFile },
+        xds: { address: `${at}:15010`, tokensFile },
+        ...(store === undefined ? {} : { store }),
+      },
+    })
   }
 
   /** The command, with JSON as its answer, by the configuration of the center or of a host. */

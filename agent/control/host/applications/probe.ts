@@ -30,6 +30,19 @@ export function probeOwn(
   }
 }
 
+/** The same looks, and how each ended. */
+export function countedProbe(look: typeof probe, onLooked: (isGood: boolean) => void): typeof probe {
+  return async (spec, target) => {
+    try {
+      await look(spec, target)
+    } catch (error) {
+      onLooked(false)
+      throw error
+    }
+    onLooked(true)
+  }
+}
+
 export function probe(spec: CheckSpec, target: ProbeTarget): Promise<void> {
   switch (spec.kind) {
     case 'tcp':

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import type { CheckSpec } from '../../../../../../agent/control/host/applications/application.ts'
-import { probe, probeOwn } from '../../../../../../agent/control/host/applications/probe.ts'
+import { countedProbe, probe, probeOwn } from '../../../../../../agent/control/host/applications/probe.ts'
 
 const times = { intervalMs: 1000, timeoutMs: 200, healthyThreshold: 1, unhealthyThreshold: 1 }
 
@@ -124,5 +124,15 @@ describe('the check of a local application', () => {
     expect(await service('shop.Broken')).to.equal('health is NOT_SERVING')
     expect(await service('shop.None')).to.equal('NOT_FOUND: unknown service')
     server.forceShutdown()
+  })
+
+  it('is counted by how it ended, which its caller hears as it is', async () => {
+    const ends: boolean[] = []
+    const port = await listening(createServer())
+    const counted = countedProbe(probe, (isGood) => ends.push(isGood))
+    await counted({ ...times, kind: 'tcp' }, { address: '127.0.0.1', port })
+    const refused = counted({ ...times, kind: 'tcp' }, { address: '127.0.0.1', port: 1 })
+    expect(await refused.catch((error: Error) => error.message)).to.contain('ECONNREFUSED')
+    expect(ends).to.deep.equal([true, false])
   })
 })
