@@ -232,7 +232,7 @@ describe('a center with 200 hosts', function () {
     // two within a second, then one in 5 s
     expect(made['no-answer'], 'of the dead').to.be.within(2 * dead.length, dead.length * (3 + seconds / 5))
     const checks = (await checked()) - checksBefore
-    expect(checks, 'of its one application, every 5 s').to.be.within(1, 2 + seconds / 4.7)
+    expect(checks, 'of its one application, once a second').to.be.within(1, 2 + seconds / 0.9)
     expect(probes(others), 'by nobody').to.equal(0)
     console.info(
       `      in ${Math.round(seconds)} s: ${checks} checks by the agent of its application, ${made['there']! + made['no-answer']!} of ${dead.length + 1} instances of silent hosts by the center, none of the ${others.length} others`,

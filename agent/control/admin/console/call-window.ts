@@ -3,7 +3,8 @@
  *
  * Counters of several hosts are added up by what each gained since it was last looked at, so that a host that restarts
  * or leaves takes nothing away. Nothing runs by itself: a look is taken when somebody asks. Bounds: 5,000 edges (there,
- * those that no host names any more are forgotten, and what is still too much counts as `left`), 13 looks.
+ * those that no host names any more are forgotten, and what is still too much counts as `left`), 1,000 edges that a host
+ * names no more, 13 looks.
  */
 import type { CallEdge, CallGraph } from '../../../../contracts/call-graph.ts'
 import { p99Bucket } from '../traffic-by-service.ts'
@@ -45,7 +46,17 @@ interface Look {
   readonly totals: Map<string, Counted>
 }
 
+/** The last counters of a host, by edge. */
+interface Seen {
+  readonly identity: object
+  readonly rows: ReadonlyMap<string, CallRow>
+  /** Those that it names no more: the least busy of a long report come and go. */
+  readonly left: ReadonlyMap<string, CallRow>
+}
+
 const maxEdges = 5000
+/** Of a host that are remembered. */
+const maxLeft = 1000
 const maxLooks = 13
 const leastBetweenMs = 5000
 const leastWindowMs = 1000
@@ -53,8 +64,7 @@ const longestWindowMs = 70_000
 
 export class CallWindow {
   private readonly totals = new Map<string, Total>()
-  /** By host: its last counters, by edge. */
-  private readonly seen = new Map<string, { readonly identity: object; readonly rows: ReadonlyMap<string, CallRow> }>()
+  private readonly seen = new Map<string, Seen>()
   private looks: Look[] = []
   private bounds: readonly number[] = []
   private left = 0
@@ -86,7 +96,7 @@ export class CallWindow {
       now.set(key, row)
       const total = this.totalOf(key, row, now)
       if (total === undefined) continue
-      const last = before?.rows.get(key)
+      const last = before?.rows.get(key) ?? before?.left.get(key)
       // counters that are smaller than they were began anew
       const base = last === undefined || row.requests < last.requests ? undefined : last
       total.requests += row.requests - (base?.requests ?? 0)
@@ -95,7 +105,7 @@ export class CallWindow {
       for (const [at, count] of row.counts.entries())
         total.counts[at] = (total.counts[at] ?? 0) + Math.max(0, count - (base?.counts[at] ?? 0))
     }
-    this.seen.set(host, { identity, rows: now })
+    this.seen.set(host, { identity, rows: now, left: leftOf(before, now) })
     // what a host had counted before it was first seen happened before this window
     if (before === undefined) this.raise(now)
   }
@@ -179,6 +189,11 @@ export class CallWindow {
     const at = p99Bucket(counts)
     return at === undefined ? null : (this.bounds[at] ?? null)
   }
+}
+
+function leftOf(before: Seen | undefined, now: ReadonlyMap<string, CallRow>): ReadonlyMap<string, CallRow> {
+  const left = new Map([...(before?.left ?? []), ...(before?.rows ?? [])].filter(([key]) => !now.has(key)))
+  return left.size > maxLeft ? new Map() : left
 }
 
 /** Of most hosts: one that counts otherwise must not decide for the others. */

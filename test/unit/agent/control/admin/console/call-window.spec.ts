@@ -43,6 +43,17 @@ describe('who called whom over the last minute', () => {
     ])
   })
 
+  it('takes a row that leaves a report and comes back for no news', () => {
+    const window = new CallWindow()
+    const other = { ...row(10), source: 'job' }
+    const rate = (rows: readonly CallRow[], now: number) =>
+      window.look([host('a', rows)], now).edges.find(({ source }) => source === 'web')?.rate
+    window.look([host('a', [row(1_000_000), other])], 0)
+    window.look([host('a', [other])], 10_000)
+    expect(rate([other], 20_000)).to.equal(0)
+    expect(rate([row(1_000_030), other], 30_000)).to.equal(1)
+  })
+
   it('has the p99 of the window, not of all time', () => {
     const window = new CallWindow()
     window.look([host('a', [row(1000, 0, [0, 0, 1000])])], 0)
