@@ -3,8 +3,8 @@
  *
  * Counters of several hosts are added up by what each gained since it was last looked at, so that a host that restarts
  * or leaves takes nothing away. Nothing runs by itself: a look is taken when somebody asks. Bounds: 5,000 edges (there,
- * those that no host names any more are forgotten, and what is still too much counts as `left`), 1,000 edges that a host
- * names no more, 13 looks.
+ * those that no host names any more are forgotten, and what is still too much counts as `left`), of each host 1,000
+ * edges that it names no more, 13 looks.
  */
 import type { CallEdge, CallGraph } from '../../../../contracts/call-graph.ts'
 import { p99Bucket } from '../traffic-by-service.ts'
