@@ -63,8 +63,8 @@ describe('active checks', () => {
   it('take an endpoint out that does not answer in time', async () => {
     bad.answer = () => undefined
     const isUsable = await start({ ...check, timeoutMs: 20 }, [good.port, bad.port])
-    await eventually(() => !isUsable(1))
-    expect(isUsable(0)).to.equal(true)
+    // on a busy machine the good one may be late as well, and comes back
+    await eventually(() => !isUsable(1) && isUsable(0))
   })
 
   it('by gRPC ask its health service, by the name of a service', async () => {
