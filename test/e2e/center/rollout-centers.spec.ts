@@ -14,7 +14,7 @@ interface Status {
 const rolledOut = { headers: { response: { set: { 'x-rolled': 'out' } } } }
 
 describe('a guarded roll-out', function () {
-  this.timeout(240_000)
+  this.timeout(400_000)
   let fleet: ReportingFleet | undefined
   let etcd: EtcdServer | undefined
 
@@ -48,31 +48,31 @@ describe('a guarded roll-out', function () {
       hosts: [host],
     } = await start(rolledOut, '--percent', '34', '--observe', '20s')
     const { counts } = fleet.calls.get(host!)!
-    await until(30_000, 'calls of its share', async () => {
+    await until(60_000, 'calls of its share', async () => {
       return counts.calls > 500 && ((await seen(center))?.share?.requests ?? 0) > 100
     })
     const before = counts.calls
     await center.signal('generation', 'SIGKILL')
-    await until(60_000, 'the roll-out goes on', async () => (await seen(center))?.state === 'running')
-    await until(60_000, 'it is done', async () => (await seen(center))?.state === 'done')
+    await until(120_000, 'the roll-out goes on', async () => (await seen(center))?.state === 'running')
+    await until(120_000, 'it is done', async () => (await seen(center))?.state === 'done')
     const since = counts.calls - before
     const { reason } = (await seen(center))!
     const judged = Number(/^0\.0 % of (\d+) requests of 1 hosts failed/.exec(reason)?.[1])
     expect(judged, `${reason}; ${before} calls before, ${since} since`).to.be.within(100, since + 50)
-    for (const name of fleet.names) await until(20_000, `${name} has it`, () => hasIt(name))
+    for (const name of fleet.names) await until(60_000, `${name} has it`, () => hasIt(name))
   })
 
   it('is left alone by a second center of its store, to which no host reports', async function () {
     await needsEtcd(this)
-    this.timeout(240_000)
+    this.timeout(400_000)
     etcd = await startEtcd()
     const store = { type: 'etcd', servers: [`127.0.0.1:${etcd.port}`] }
     fleet = await ReportingFleet.open(store)
     const other = await fleet.startCenter('other', fleet.mesh.address(), store)
     await start(rolledOut, '--percent', '34', '--observe', '15s')
-    await until(20_000, 'the other center knows of it', async () => (await seen(other)) !== undefined)
-    await until(60_000, 'it is over', async () => (await seen(other))?.state !== 'running')
+    await until(60_000, 'the other center knows of it', async () => (await seen(other)) !== undefined)
+    await until(120_000, 'it is over', async () => (await seen(other))?.state !== 'running')
     expect(await seen(other)).to.deep.include({ state: 'done' })
-    for (const name of fleet.names) await until(20_000, `${name} has it`, () => hasIt(name))
+    for (const name of fleet.names) await until(60_000, `${name} has it`, () => hasIt(name))
   })
 })
