@@ -52,6 +52,7 @@ export function RuleEditor(props: {
   const [aside, setAside] = useState<string | undefined>(undefined)
   const checks = useRef(0)
   const newest = useRef('')
+  const isGone = useRef(false)
   const rule = [place.kind.kind, place.namespace, place.name ?? ''].join('/')
 
   const show = (next: string, base: Loaded): void => {
@@ -59,10 +60,14 @@ export function RuleEditor(props: {
     keepDraft(rule, { text: next, base })
     setText(next)
   }
+  const loadHistory = async (): Promise<void> =>
+    setHistory((await ask<History>('GET', `${apiPath(place)}/history`)).body)
   /** @param sent what was saved: a text that was written meanwhile stays; absent = what is stored is shown. */
   const load = async (sent?: string): Promise<void> => {
     try {
       const { body } = await ask<RuleObject>('GET', apiPath(place))
+      // the rule may be open again elsewhere, and written on
+      if (isGone.current && sent === undefined) return
       const now: Loaded = { text: editedText(body), revision: body.metadata.resourceVersion }
       const isWrittenOn = sent !== undefined && newest.current !== sent
       if (sent === undefined && loaded !== undefined && newest.current !== loaded.text) setAside(newest.current)
@@ -70,7 +75,7 @@ export function RuleEditor(props: {
       show(isWrittenOn ? newest.current : now.text, now)
       setVerdict({ kind: 'none' })
       setCompared(undefined)
-      setHistory((await ask<History>('GET', `${apiPath(place)}/history`)).body)
+      await loadHistory()
     } catch (problem) {
       setNotice((problem as ApiProblem).message)
     }
@@ -78,14 +83,20 @@ export function RuleEditor(props: {
   /** What was left unsaved goes on from what it was made from, so that what others did since is noticed. */
   const begin = async (): Promise<void> => {
     const draft = draftOf(rule)
-    if (template === undefined) await load()
-    if (template === undefined && draft === undefined) return
+    if (template === undefined && draft === undefined) return load()
     const { base, text: written } = draft ?? { base: { text: template!, revision: undefined }, text: template! }
     setLoaded(base)
     show(written, base)
     if (draft !== undefined) setNotice(t('draftShown'))
+    if (template !== undefined) return
+    await loadHistory().catch((problem: ApiProblem) => setNotice(`${t('draftShown')} ${problem.message}`))
   }
-  useEffect(() => void begin(), [])
+  useEffect(() => {
+    void begin()
+    return () => {
+      isGone.current = true
+    }
+  }, [])
 
   const write = async (isTrial: boolean): Promise<readonly string[]> => {
     const isNew = loaded?.revision === undefined
@@ -99,15 +110,18 @@ export function RuleEditor(props: {
   }
 
   useEffect(() => {
-    if (loaded === undefined || (text === loaded.text && template === undefined)) return undefined
+    if (loaded === undefined) return undefined
     const mine = ++checks.current
+    // a verdict on a text that is gone
+    if (text === loaded.text && template === undefined) {
+      setVerdict({ kind: 'none' })
+      return undefined
+    }
     setVerdict({ kind: 'checking' })
     const timer = setTimeout(() => {
       write(true).then(
         (warnings) => mine === checks.current && setVerdict({ kind: 'valid', warnings }),
-        (problem: ApiProblem) => {
-          if (mine === checks.current) setVerdict({ kind: isChangedSince(problem) ? 'changed' : 'invalid', problem })
-        },
+        (problem: ApiProblem) => mine === checks.current && setVerdict(verdictOf(problem)),
       )
     }, pauseMs)
     return () => clearTimeout(timer)
@@ -127,8 +141,7 @@ export function RuleEditor(props: {
       if (writtenOn !== sent) await keepFor(made.join('/'), { ...place, namespace: made[1]!, name }, writtenOn)
       location.hash = `#/rules/edit/${made.map(encodeURIComponent).join('/')}`
     } catch (error) {
-      const problem = error as ApiProblem
-      setVerdict({ kind: isChangedSince(problem) ? 'changed' : 'invalid', problem })
+      setVerdict(verdictOf(error as ApiProblem))
     }
   }
   const remove = async (): Promise<void> => {
@@ -227,7 +240,7 @@ export function RuleEditor(props: {
               show(next, loaded)
             }}
             onReverted=${() => void load()}
-            onProblem=${(problem: ApiProblem) => setVerdict({ kind: 'invalid', problem })}
+            onProblem=${(problem: ApiProblem) => setVerdict(verdictOf(problem))}
           />`
     }
   `
@@ -239,8 +252,8 @@ async function keepFor(rule: string, place: RulePlace, text: string): Promise<vo
   keepDraft(rule, { text, base: { text: editedText(body), revision: body.metadata.resourceVersion } })
 }
 
-function isChangedSince({ status }: ApiProblem): boolean {
-  return status === 409
+function verdictOf(problem: ApiProblem): Verdict {
+  return { kind: problem.status === 409 ? 'changed' : 'invalid', problem }
 }
 
 function VerdictView({ onReload, verdict }: { readonly verdict: Verdict; readonly onReload: () => void }): View {

@@ -14,6 +14,8 @@ import {
   seriousFindings,
   violations,
 } from '../../support/console/browser.ts'
+import { answersOf, staysFlat } from '../../support/console/flat.ts'
+import { Reader } from '../../support/console/reader.ts'
 import { Mesh, relayOf, until, type DemoHost } from '../../support/mesh/mesh.ts'
 
 const chromium = chromiumPath()
@@ -26,6 +28,7 @@ describe(`the console of a host with drills and certificates${chromium === undef
   let host: DemoHost
   let browser: Browser
   let page: Page
+  let reader: Reader
   let complaints: string[]
   let pictures: string
 
@@ -57,6 +60,7 @@ describe(`the console of a host with drills and certificates${chromium === undef
     browser = await openBrowser(chromium)
     const origin = `http://${host.options.address}:15000`
     ;({ page, complaints } = await openPage(browser, origin))
+    reader = new Reader(page)
     await page.goto(`${origin}/console/#/drills`)
   })
   after(async () => {
@@ -71,25 +75,15 @@ describe(`the console of a host with drills and certificates${chromium === undef
   })
 
   const identities = async (): Promise<string> => JSON.stringify(await host.json('/identities?format=json'))
-  const says = async (...wanted: string[]): Promise<void> => {
-    for (const words of wanted)
-      await page
-        .waitForFunction(`document.body.innerText.includes(${JSON.stringify(words)})`, { timeout: 15_000 })
-        .catch(async () => {
-          throw new Error(`"${words}" is not in: ${String(await page.evaluate('document.body.innerText'))}`)
-        })
-  }
-  const show = async (name: string): Promise<void> => {
-    await page.evaluate(`location.hash = '#/${name}'`)
-    await page.waitForSelector(`nav a[aria-current][href="#/${name}"]`)
-  }
+  const says = (...wanted: string[]): Promise<void> => reader.says(...wanted)
+  const show = (name: string): Promise<void> => reader.show(name)
   /** Nothing forbidden, nothing serious, and nothing beyond the right edge. */
   const isGood = async (name: string): Promise<void> => {
     await page.screenshot({ path: join(pictures, `${name}.png`) as `${string}.png` })
     expect(await violations(page)).to.deep.equal([])
     expect(complaints).to.deep.equal([])
     expect(await seriousFindings(page)).to.deep.equal([])
-    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), 'fits in 1280').to.equal(true)
+    await reader.fitsItsWidth()
   }
   const dark = (): Promise<void> => page.click('button[aria-label="Light or dark"]')
 
@@ -121,38 +115,10 @@ describe(`the console of a host with drills and certificates${chromium === undef
     const opened = await openPage(browser, origin)
     const tab = opened.page
     await hurry(tab, 1000)
-    let answers = 0
-    tab.on('requestfinished', (request) => {
-      if (request.url().includes('/console/data/')) answers++
-    })
+    const answers = answersOf(tab)
     await tab.goto(`${origin}/console/#/overview`)
-    const session = await tab.createCDPSession()
-    const held = async (): Promise<{ bytes: number; nodes: number; listeners: number }> => {
-      await session.send('HeapProfiler.collectGarbage')
-      const { usedSize: bytes } = await session.send('Runtime.getHeapUsage')
-      const { Nodes: nodes = 0, JSEventListeners: listeners = 0 } = await tab.metrics()
-      return { bytes, nodes, listeners }
-    }
-    // the chart is full, and what is compiled is compiled
-    await until(60_000, 'the first of them', async () => answers >= 800)
-    /** A leak grows in each window; the browser's own code and marks do so in one or two. */
-    const windows: { each: number; nodes: number; listeners: number }[] = []
-    const isFlat = (): boolean => {
-      const last = windows.at(-1)
-      return last !== undefined && last.each < 100 && last.nodes < 300 && last.listeners < 30
-    }
-    while (!isFlat() && windows.length < 5) {
-      const [from, first] = [await held(), answers]
-      await until(60_000, 'many more', async () => answers >= first + 1200)
-      const now = await held()
-      windows.push({
-        each: (now.bytes - from.bytes) / (answers - first),
-        nodes: now.nodes - from.nodes,
-        listeners: now.listeners - from.listeners,
-      })
-    }
+    await staysFlat(tab, answers, { first: 800, window: 1200, bytes: 100 })
     await tab.screenshot({ path: join(pictures, 'overview-after-hours.png') })
-    expect(isFlat(), `bytes for an answer, nodes and listeners: ${JSON.stringify(windows)}`).to.equal(true)
     expect(opened.complaints).to.deep.equal([])
   })
 })

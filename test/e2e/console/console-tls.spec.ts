@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'puppeteer-core'
 import { stringify } from 'yaml'
 import { chromiumPath, openBrowser, openPage, violations } from '../../support/console/browser.ts'
+import { Reader } from '../../support/console/reader.ts'
 import { counted } from '../../support/mesh/host-facts.ts'
 import { Mesh, type DemoHost } from '../../support/mesh/mesh.ts'
 import { Authority } from '../../support/tls/authority.ts'
@@ -59,13 +60,13 @@ describe(`the console in TLS${chromium === undefined ? ': skipped, there is no C
     await page.waitForSelector('#token')
     await page.type('#token', token)
     await page.click('button[type=submit]')
-    await page.waitForFunction(`document.body.innerText.includes('Requests per second')`)
+    await new Reader(page).says('Requests per second')
   }
 
   it('is what it is in plain: signed in, live, nothing that its policy forbids', async () => {
     const { page, complaints } = await openPage(browser, origin)
     await signedIn(page)
-    await page.waitForFunction(`document.body.innerText.includes('LIVE')`)
+    await new Reader(page).says('LIVE')
     expect(await violations(page)).to.deep.equal([])
     expect(complaints).to.deep.equal([])
   })
@@ -79,10 +80,10 @@ describe(`the console in TLS${chromium === undefined ? ': skipped, there is no C
     }
     for (const { page, complaints } of opened) {
       await page.bringToFront()
-      await page.evaluate(`location.hash = '#/events'`)
-      await page.waitForSelector('nav a[aria-current][href="#/events"]')
-      await page.evaluate(`location.hash = '#/overview'`)
-      await page.waitForFunction(`document.body.innerText.includes('LIVE')`)
+      const reader = new Reader(page)
+      await reader.show('events')
+      await reader.show('overview')
+      await reader.says('LIVE')
       expect(complaints).to.deep.equal([])
     }
     expect(await counted(center, 'hostmesh_rules_api_connections_refused_total')).to.equal(0)

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Browser, Page } from 'puppeteer-core'
+import type { Browser, KeyInput, Page } from 'puppeteer-core'
 import { chromiumPath, openBrowser, openPage, seriousFindings, violations } from '../../support/console/browser.ts'
 import {
   logins,
@@ -14,6 +14,7 @@ import {
   tokens,
   type Fleet,
 } from '../../support/console/fleet.ts'
+import { Reader, type Camera } from '../../support/console/reader.ts'
 import { until } from '../../support/mesh/mesh.ts'
 import { goBeforeOthers } from '../../support/priority.ts'
 
@@ -25,6 +26,7 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
   let fleet: Fleet
   let browser: Browser
   let page: Page
+  let reader: Reader
   let complaints: string[]
   let pictures: string
   let round = 1
@@ -48,6 +50,7 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     })
     browser = await openBrowser(chromium)
     ;({ page, complaints } = await openPage(browser, fleet.origin))
+    reader = new Reader(page)
   })
   after(async () => {
     goAsOthers()
@@ -58,19 +61,8 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
       rmSync(pictures, { recursive: true, force: true })
   })
 
-  const show = async (name: string): Promise<void> => {
-    await page.evaluate(`location.hash = '#/${name}'`)
-    await page.waitForSelector(`nav a[aria-current][href="#/${name.split('/')[0]!}"]`)
-  }
-  const text = async (): Promise<string> => (await page.evaluate('document.body.innerText')) as string
-  const says = async (wanted: string | RegExp): Promise<void> => {
-    const pattern = typeof wanted === 'string' ? wanted.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : wanted.source
-    await page
-      .waitForFunction(`new RegExp(${JSON.stringify(pattern)}).test(document.body.innerText)`, { timeout: 15_000 })
-      .catch(async () => {
-        throw new Error(`nothing matches ${pattern} in: ${await text()}`)
-      })
-  }
+  const show = (name: string): Promise<void> => reader.show(name)
+  const says = (wanted: string | RegExp): Promise<void> => reader.says(wanted)
   const picture = async (name: string): Promise<void> => {
     await page.screenshot({ path: join(pictures, `${name}.png`) as `${string}.png` })
   }
@@ -100,6 +92,22 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     expect(await violations(page)).to.deep.equal([])
     expect(complaints).to.deep.equal([])
     expect(await seriousFindings(page)).to.deep.equal([])
+    await reader.fitsItsWidth()
+  }
+  interface StoredRule {
+    readonly metadata: { readonly name: string }
+    readonly spec: { readonly http: readonly { readonly timeout?: string }[] }
+  }
+  const stored = async (): Promise<StoredRule> => {
+    const headers = { authorization: `Bearer ${tokens.admin}` }
+    return (await (await fetch(`${fleet.origin}${rulesPath}/orders`, { headers })).json()) as StoredRule
+  }
+  /** Somebody else writes the rule meanwhile. */
+  const others = async (timeout: string): Promise<void> => {
+    const spec = { hosts: ['orders'], http: [{ timeout, route: [{ destination: { host: 'orders' } }] }] }
+    const metadata = { name: 'orders', namespace: 'shop' }
+    const rule = { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata, spec }
+    expect(await fleet.call('PUT', `${rulesPath}/orders`, rule)).to.equal(200)
   }
   const enter = async (token: string): Promise<void> => {
     await page.waitForSelector('#token')
@@ -126,12 +134,16 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
   it('paints a page with 1,000 services in a second, and finds one of them', async () => {
     await page.goto(`${fleet.origin}/console/#/services`)
     await says('service-0000')
+    await page.setCacheEnabled(false)
     await page.reload()
     await says('service-0000')
+    await page.setCacheEnabled(true)
     const paint = (await page.evaluate(`performance.getEntriesByName('first-contentful-paint')[0].startTime`)) as number
+    console.log(`      first paint of 1,000 services after ${Math.round(paint)} ms`)
     expect(paint).to.be.below(1000)
+    await reader.tabsInOrder()
     await page.type('input[type=search]', 'service-0999')
-    await page.waitForFunction(`document.querySelectorAll('tbody tr').length === 1`)
+    await reader.holds(`document.querySelectorAll('tbody tr').length === 1`)
     await picture('services')
     await isClean()
   })
@@ -140,31 +152,75 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     await show('drills')
     const idle = await framesPerSecond('')
     await show('graph')
-    await page.waitForFunction(`document.querySelectorAll('.box').length >= ${graphServices}`)
+    await reader.holds(`document.querySelectorAll('.box').length >= ${graphServices}`)
     await says('orders')
-    await page.waitForFunction(`document.querySelector('.box.bad') !== null`, { timeout: 30_000 })
+    await reader.holds(`document.querySelector('.box.bad') !== null`, 30_000)
     await picture('graph')
     // a hand that zooms meanwhile, in every frame
     const moving = await framesPerSecond(`document.querySelector('.graph-frame').dispatchEvent(new WheelEvent('wheel', {
       deltaY: count % 2 === 0 ? 20 : -20, clientX: 600, clientY: 400, cancelable: true }))`)
     const updating = await framesPerSecond('')
     // of a machine that has no time for 60 empty frames the half is asked
-    const found = `${updating} while it updates, ${moving} while it is zoomed as well, ${idle} on an empty page`
+    const [live, zoomed, empty] = [updating, moving, idle].map(Math.round)
+    const found = `${live} while it updates, ${zoomed} while it is zoomed as well, ${empty} on an empty page`
+    console.log(`      frames a second: ${found}`)
     expect(updating, found).to.be.at.least(Math.min(30, idle / 2))
     // there is no graphics processor here: each frame is scaled by the processor that serves the mesh
     expect(moving, found).to.be.at.least(Math.min(15, idle / 4))
-    await page.evaluate(`document.querySelector('.box.bad').focus()`)
+  })
+
+  it('is moved by keys, and follows a service by keys and by a click', async () => {
+    const box = (await page.$('.box.bad'))!
+    await box.evaluate((one) => (one as unknown as { focus(): void }).focus())
+    await page.keyboard.press('0')
+    const { x, y, zoom } = await reader.camera()
+    const moves = async (key: KeyInput, wanted: Partial<Camera>): Promise<void> => {
+      await page.keyboard.press(key)
+      const found = await reader.camera()
+      for (const [name, value] of Object.entries(wanted))
+        expect(found[name as keyof Camera], `${name} after ${key}`).to.be.closeTo(value, 0.01)
+    }
+    await moves('ArrowRight', { x: x - 60, y, zoom })
+    await moves('ArrowDown', { x: x - 60, y: y - 60, zoom })
+    await moves('ArrowLeft', { x, y: y - 60, zoom })
+    await moves('ArrowUp', { x, y, zoom })
+    await moves('+', { zoom: zoom * 1.25 })
+    await moves('-', { x, y, zoom })
+    await moves('+', { zoom: zoom * 1.25 })
+    await moves('ArrowLeft', {})
+    await moves('0', { x, y, zoom })
+    const name = (await box.$eval('.box-name', (one) => one.textContent))!
+    const isFollowed = `[...document.querySelectorAll('main h2')].some((one) => one.innerText === '${name}')
+      && document.querySelector('main h3')?.innerText.toLowerCase() === 'callers'
+      && document.querySelector('.box.chosen .box-name')?.textContent === '${name}'`
+    const isNone = `document.querySelector('.box.chosen, main h3') === null`
     await page.keyboard.press('Enter')
-    await says('Callers')
+    await reader.holds(isFollowed)
     await picture('graph-chosen')
     await isClean()
+    await page.keyboard.press('Escape')
+    await reader.holds(isNone)
+    await box.click()
+    await reader.holds(isFollowed)
+    await box.click()
+    await reader.holds(isNone)
+  })
+
+  it('goes by Tab from the skip link over header and navigation into the content', async () => {
+    for (const name of ['overview', 'graph', 'hosts', 'rules', 'explain', 'events']) {
+      await show(name)
+      await reader.tabsInOrder()
+    }
+    await page.evaluate(`document.querySelector('.skip').focus()`)
+    await page.keyboard.press('Enter')
+    await reader.holds(`document.activeElement?.id === 'content'`)
   })
 
   it('shows the node, its traffic and its last events', async () => {
     await show('overview')
     await says('LIVE')
     await says(/orders/)
-    await page.waitForFunction(`document.querySelector('.chart canvas') !== null`)
+    await reader.holds(`document.querySelector('.chart canvas') !== null`)
     await says(/shop-\d+\s+\d+\/s/)
     await picture('overview')
     await isClean()
@@ -187,91 +243,103 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     await isClean()
     await show('rules/edit/VirtualService/shop/orders')
     await page.waitForSelector('.code textarea')
-    const write = async (from: string, to: string): Promise<void> => {
-      await page.evaluate(`{
-        const area = document.querySelector('.code textarea')
-        area.value = area.value.replace(${JSON.stringify(from)}, ${JSON.stringify(to)})
-        area.dispatchEvent(new Event('input', { bubbles: true }))
-      }`)
-    }
-    await write('"2s"', 'soon')
+    const first = await stored()
+    await reader.write('"2s"', 'soon')
     await says('Not valid')
     await says('spec.http[0].timeout')
-    await write('soon', '"3s"')
+    await reader.write('soon', '"3s"')
     await says('Valid: the center would take it.')
-    await page.evaluate(
-      `[...document.querySelectorAll('button')].find((one) => one.innerText.startsWith('Dry run')).click()`,
-    )
+    await reader.press('Dry run: 10 %')
     await says(/\d+ evaluated, \d+ would be otherwise/)
     await says(/timeout\s+public\/DEFAULT_GROUP@@orders\s+http\[0\]\s+2000 ms\s+3000 ms/)
     await picture('rule-editor')
     await isClean()
-    await page.evaluate(
-      `[...document.querySelectorAll('button')].find((one) => one.innerText === 'Stop the dry run').click()`,
-    )
+    await reader.press('Stop the dry run')
     await page.click('button.primary')
     await says('Saved.')
     await says('alice')
-    await page.waitForFunction(`document.querySelectorAll('.history li').length === 2`)
-    await page.evaluate(
-      `[...document.querySelectorAll('.history button')].find((one) => /Take this/.test(one.innerText)).click()`,
-    )
-    await page.waitForFunction(`document.querySelector('.code textarea').value.includes('"2s"')`)
+    await reader.versions(2)
+    const second = await stored()
+    expect(second.spec).not.to.deep.equal(first.spec)
+    await reader.press('Take this change back', '.history li:first-child')
+    await reader.versions(3)
+    await reader.hasWritten('"2s"')
+    expect((await stored()).spec, 'taken back').to.deep.equal(first.spec)
+    await reader.press('Bring back', '.history li:nth-last-child(2)')
+    await reader.versions(4)
+    await reader.hasWritten('"3s"')
+    expect((await stored()).spec, 'brought back').to.deep.equal(second.spec)
+    await reader.press('Bring back', '.history li:last-child')
+    await reader.versions(5)
+    await reader.hasWritten('"2s"')
+    const { metadata, spec } = await stored()
+    expect({ name: metadata.name, spec }, 'what it was').to.deep.equal({ name: first.metadata.name, spec: first.spec })
+    await reader.press('Put into the editor', '.history li:nth-last-child(2)')
+    await reader.hasWritten('"3s"')
+    await says('Valid: the center would take it.')
+    expect((await stored()).spec, 'only in the editor').to.deep.equal(first.spec)
+    await reader.press('Discard')
+    await reader.hasWritten('"2s"')
     await isClean()
   })
 
   it('loses nothing of what is not saved: not in another language or page, nor by an old token or a newer text', async () => {
     const written = (): Promise<string> => page.$eval('.code textarea', (area) => (area as { value: string }).value)
-    const has = (wanted: string): Promise<unknown> =>
-      page.waitForFunction(`document.querySelector('.code textarea')?.value.includes(${JSON.stringify(wanted)})`)
-    const press = (name: string): Promise<unknown> =>
-      page.evaluate(`[...document.querySelectorAll('button')].find((one) => one.innerText === '${name}').click()`)
-    const write = (from: string, to: string, first = ''): Promise<unknown> =>
-      page.evaluate(`{
-        ${first}
-        const area = document.querySelector('.code textarea')
-        area.value = area.value.replace(${JSON.stringify(from)}, ${JSON.stringify(to)})
-        area.dispatchEvent(new Event('input', { bubbles: true }))
-      }`)
-    await write('"2s"', '"7s"')
-    await press('中文')
+    await reader.write('"2s"', '"7s"')
+    await reader.press('中文')
     await says('尚未保存')
-    await has('"7s"')
-    await press('English')
+    await reader.hasWritten('"7s"')
+    await reader.press('English')
     await show('services')
     await show('rules/edit/VirtualService/shop/orders')
     await says('Not saved yet')
-    await has('"7s"')
+    await reader.hasWritten('"7s"')
     fleet.writeTokens(logins.slice(1))
     await page.waitForSelector('#token', { timeout: 20_000 })
     fleet.writeTokens(logins)
     await until(20_000, 'the token counts again', async () => (await fleet.call('GET', rulesPath)) === 200)
     await enter(tokens.admin)
-    await has('"7s"')
+    await reader.hasWritten('"7s"')
     await says('Valid: the center would take it.')
     // written on while it is being saved
-    await write('"7s"', '"8s"', `document.querySelector('button.primary').click()`)
+    await reader.write('"7s"', '"8s"', `document.querySelector('button.primary').click()`)
     await says('Saved.')
-    await page.waitForFunction(`document.querySelectorAll('.history li').length === 3`).catch(async () => {
-      throw new Error(`the third version is not there: ${await text()}`)
-    })
+    await reader.versions(6)
     expect(await written()).to.include('"8s"')
-    const rule = {
-      apiVersion: 'networking.istio.io/v1',
-      kind: 'VirtualService',
-      metadata: { name: 'orders', namespace: 'shop' },
-      spec: { hosts: ['orders'], http: [{ timeout: '4s', route: [{ destination: { host: 'orders' } }] }] },
-    }
-    expect(await fleet.call('PUT', `${rulesPath}/orders`, rule)).to.equal(200)
-    await write('"8s"', '"9s"')
+    await others('4s')
+    await reader.write('"8s"', '"9s"')
     await says('Load the newest')
     await isClean()
-    await press('Load the newest')
-    await has('4s')
-    await press('Show my text again')
-    await has('"9s"')
-    await press('Discard')
-    await has('4s')
+    await reader.press('Load the newest')
+    await reader.hasWritten('4s')
+    await reader.press('Show my text again')
+    await reader.hasWritten('"9s"')
+    await reader.press('Discard')
+    await reader.hasWritten('4s')
+    await reader.holds(`document.querySelector('.verdict').innerText === ''`)
+    await isClean()
+  })
+
+  it('refuses what is saved, or taken back, just after somebody else', async () => {
+    await reader.write('4s', '5s')
+    await says('Valid: the center would take it.')
+    await others('6s')
+    await reader.press('Save')
+    await says('Somebody changed this rule')
+    expect((await stored()).spec.http[0]!.timeout).to.equal('6s')
+    await reader.hasWritten('5s')
+    await reader.press('Load the newest')
+    await reader.hasWritten('6s')
+    await reader.press('Show my text again')
+    await reader.hasWritten('5s')
+    await reader.press('Discard')
+    await reader.hasWritten('6s')
+    await others('7s')
+    await reader.press('Take this change back')
+    await says('Somebody changed this rule')
+    expect((await stored()).spec.http[0]!.timeout).to.equal('7s')
+    await reader.press('Load the newest')
+    await reader.hasWritten('7s')
     await isClean()
   })
 
@@ -329,7 +397,7 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
       simulatedHosts(2, 1).map((report) => ({ ...report, host: 'hostile', problems: [hostile] })),
     )
     await show('rules/edit/VirtualService/shop/evil')
-    await page.waitForFunction(`document.querySelector('.code textarea')?.value.includes('onerror')`)
+    await reader.holds(`document.querySelector('.code textarea')?.value.includes('onerror')`)
     await show('hosts/hostile')
     await says(hostile)
     expect(await page.evaluate(`document.querySelectorAll('img').length`)).to.equal(0)
@@ -375,11 +443,11 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     expect(await page.evaluate('document.documentElement.dataset.theme + document.documentElement.lang')).to.equal(
       'darkzh-CN',
     )
-    await page.waitForFunction(`document.querySelector('.chart canvas') !== null`)
+    await reader.holds(`document.querySelector('.chart canvas') !== null`)
     await picture('overview-dark-chinese')
     await isClean()
     await show('graph')
-    await page.waitForFunction(`document.querySelectorAll('.box').length >= ${graphServices}`)
+    await reader.holds(`document.querySelectorAll('.box').length >= ${graphServices}`)
     await picture('graph-dark-chinese')
     await isClean()
   })
@@ -388,7 +456,7 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     fleet.writeTokens(logins.slice(1))
     await page.waitForSelector('#token', { timeout: 20_000 })
     await says('您的令牌已失效')
-    expect(await text()).not.to.include('orders')
+    expect(await reader.text()).not.to.include('orders')
     fleet.writeTokens(logins)
   })
 
@@ -401,10 +469,11 @@ describe(`the console of a center${chromium === undefined ? ': skipped, there is
     const origin = `http://${fleet.agent.options.address}:15000`
     const opened = await openPage(browser, origin)
     ;({ page, complaints } = opened)
+    reader = new Reader(page)
     await page.goto(`${origin}/console/`)
     await says('agent')
     await says('LIVE')
-    expect(await text()).not.to.include('Hosts')
+    expect(await reader.text()).not.to.include('Hosts')
     await show('services/public%2FDEFAULT_GROUP%40%40orders')
     await says(/127\.\d+\.\d+\.\d+:\d+\s+healthy/)
     await picture('agent-service')
