@@ -85,6 +85,8 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   mayBeRead = false
   hasReply = false
   isReused = false
+  /** Of a stream that broke: its connection lives on. */
+  isResetAlone = false
   /** Where it waits. */
   private pool: EndpointPool | null = null
   private stream: UpstreamStream | null = null
@@ -129,6 +131,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.mayBeRead = false
     this.hasReply = false
     this.isReused = false
+    this.isResetAlone = false
     this.isJudged = false
     upstream.cluster.beginAttempt(state, this.startedAt)
     const perTry = user.perTryTimeoutMs
@@ -262,6 +265,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     if (stream === null) return
     this.mayBeRead = stream.mayBeRead
     this.hasReply = stream.hasReply
+    this.isResetAlone = stream.isResetAlone
   }
 
   pauseReading(): void {
@@ -324,6 +328,7 @@ export class Attempt implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     this.mayBeRead = false
     this.hasReply = false
     this.isReused = from.isReused
+    this.isResetAlone = false
     this.isJudged = from.isJudged
     this.phase = from.hasWon ? Phase.content : Phase.head
     if (!from.isJudged) cluster.beginAttempt(state, this.startedAt)

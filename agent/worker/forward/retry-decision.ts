@@ -7,7 +7,8 @@
  *   only while the body is still whole here.
  * Connections that end while they are idle are an everyday thing. A request that meets one is repeated on a fresh
  * connection without using up a retry: whatever its method where it was not read, else only if it is idempotent, the
- * connection was used before and no byte of a reply came. For all others the route's policy, its count, and the
+ * connection was used before and no byte of a reply came. A stream that its endpoint reset on a living connection is
+ * the endpoint's answer to this request, and no such end. For all others the route's policy, its count, and the
  * destination's budget follow.
  */
 import { Outcome } from '../balance/types.ts'
@@ -55,11 +56,11 @@ export const FreeRepeat = {
 } as const
 export type FreeRepeat = (typeof FreeRepeat)[keyof typeof FreeRepeat]
 
-/** For a connection that ended before the first byte of a reply. */
-export function freeRepeat(outcome: Outcome, wasReused: boolean, hasReply: boolean, sent: Sent): FreeRepeat {
+/** For a request that ended before the first byte of a reply. `wasIdle`: with its connection, used before. */
+export function freeRepeat(outcome: Outcome, wasIdle: boolean, hasReply: boolean, sent: Sent): FreeRepeat {
   if (outcome !== Outcome.reset || hasReply || !mayRepeat(sent)) return FreeRepeat.none
   if (!sent.mayBeRead) return FreeRepeat.unread
-  return wasReused ? FreeRepeat.reusedConnection : FreeRepeat.none
+  return wasIdle ? FreeRepeat.reusedConnection : FreeRepeat.none
 }
 
 /** Full jitter, growing twofold up to ten times the first back-off (Envoy's default bounds). */

@@ -130,6 +130,8 @@ export interface UpstreamStream {
   readonly hasReply: boolean
   /** The endpoint may have read some of the request, as far as is known; see `Fate` of the transport. */
   readonly mayBeRead: boolean
+  /** When it broke: the endpoint ended this request alone, its connection lives on. */
+  readonly isResetAlone: boolean
   send(request: RequestMessage, edits: RequestEdits): void
   content(buf: Buffer, from: number, to: number): void
   /** Ends the request. `trailers`: null = none. */

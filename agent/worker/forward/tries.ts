@@ -155,9 +155,10 @@ export class Tries implements TimerOwner {
   attemptFailed(attempt: Attempt, outcome: Outcome, reason: string): void {
     const { running, user, visit } = this
     const { tallies } = this.deps
-    const { hasReply, isReused, mayBeRead, state } = attempt
+    const { hasReply, isResetAlone, isReused, mayBeRead, state } = attempt
     const sent = this.sent(mayBeRead)
-    const free = this.freeRepeats < maxFreeRepeats ? freeRepeat(outcome, isReused, hasReply, sent) : FreeRepeat.none
+    const wasIdle = isReused && !isResetAlone
+    const free = this.freeRepeats < maxFreeRepeats ? freeRepeat(outcome, wasIdle, hasReply, sent) : FreeRepeat.none
     // An idle connection that was closed is no failure of its endpoint; one that broke under a request is.
     attempt.abandon(free === FreeRepeat.unread ? Outcome.cancelled : outcome)
     running.drop(attempt)

@@ -5,6 +5,7 @@ export abstract class EndpointStream<Link> {
   isReused = false
   hasReply = false
   mayBeRead = false
+  isResetAlone = false
   protected link: Link | null = null
   protected owner: UpstreamOwner | null = null
   protected interims = 0
@@ -17,6 +18,7 @@ export abstract class EndpointStream<Link> {
     this.isReused = isReused
     this.hasReply = false
     this.mayBeRead = true
+    this.isResetAlone = false
     this.interims = 0
     this.serial++
   }

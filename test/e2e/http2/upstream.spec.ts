@@ -9,6 +9,7 @@ import { expect } from 'chai'
 
 import type { TrafficPolicySpec } from '../../../contracts/policy-spec.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
+import type { RetrySpec } from '../../../contracts/route-spec.ts'
 import { eventually } from '../../support/worker/eventually.ts'
 import type { ServicePlan } from '../../support/worker/snapshots.ts'
 import { startWorker } from '../../support/worker/start-worker.ts'
@@ -20,6 +21,14 @@ interface Reply {
   readonly body: string
   readonly trailers: NodeJS.Dict<string>
 }
+
+const retries = (attempts: number): RetrySpec => ({
+  attempts,
+  perTryTimeoutMs: 0,
+  on: ['reset'],
+  statuses: [],
+  backoffMs: 1,
+})
 
 type Serve = (stream: ServerHttp2Stream, headers: Http2Fields, body: Buffer, trailers: Http2Fields) => void
 
@@ -255,6 +264,42 @@ describe('HTTP/2 towards endpoints', () => {
     const broken = await ask(port, { method: 'POST', body: 'x', headers: { 'content-length': '1' } })
     expect([broken.status, endpoint.asked.length]).to.deep.equal([502, 3])
     expect(broken.headers['x-mesh-error']).to.equal('E_UPSTREAM_RESET')
+  })
+
+  it('asks once what the endpoint executes and resets on a connection that it keeps, with attempts: 0', async () => {
+    const port = await worker({ route: { retry: retries(0) } })
+    expect((await ask(port)).status).to.equal(200)
+    const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+    for (const code of [NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR]) {
+      endpoint.serve = (stream) => stream.close(code)
+      for (const method of ['GET', 'PUT', 'POST']) {
+        const before = endpoint.asked.length
+        const { status } = await ask(port, method === 'GET' ? {} : { method, body: 'x' })
+        expect([method, code, status, endpoint.asked.length - before]).to.deep.equal([method, code, 502, 1])
+      }
+    }
+    expect([endpoint.opened, started!.metric('hostmesh_repeats_reused_connection_total')]).to.deep.equal([1, 0])
+  })
+
+  it('repeats a GET on a fresh connection when the used one ends under it, also with attempts: 0', async () => {
+    const port = await worker({ route: { retry: retries(0) } })
+    await ask(port)
+    let isFirst = true
+    endpoint.onStream = (stream) => {
+      if (!isFirst) return false
+      isFirst = false
+      stream.session!.socket.destroy()
+      return true
+    }
+    expect([(await ask(port)).status, endpoint.opened]).to.deep.equal([200, 2])
+    expect(started!.metric('hostmesh_repeats_reused_connection_total')).to.equal(1)
+  })
+
+  it('leaves to the retry policy what the endpoint resets on a connection that it keeps', async () => {
+    const port = await worker({ route: { retry: retries(1) } })
+    await ask(port)
+    endpoint.serve = (stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    expect([(await ask(port)).status, endpoint.asked.length]).to.deep.equal([502, 3])
   })
 
   it('gives one stream up and not its connection, when a caller leaves', async () => {

@@ -235,7 +235,8 @@ export class Http2UpstreamStream extends EndpointStream<StreamLink> implements U
 
   onReset(code: number, isUnprocessed: boolean, why: string): void {
     this.mayBeRead = !isUnprocessed
-    if (this.link!.session.isEnding) {
+    this.isResetAlone = !this.link!.session.isEnding
+    if (!this.isResetAlone) {
       // A connection error that we found broke the replies of all its streams.
       this.broken(code === H2Error.cancel ? Outcome.reset : Outcome.protocol, why)
     } else if (why === tookNothing) {

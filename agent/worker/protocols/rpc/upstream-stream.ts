@@ -38,6 +38,7 @@ export class RpcUpstreamStream implements UpstreamStream {
   isReused = false
   hasReply = false
   mayBeRead = false
+  readonly isResetAlone = false
   /** Of the link; 0 = none. */
   id = 0
   /** Its place among the streams of the link; -1 = none. */
