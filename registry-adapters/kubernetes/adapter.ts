@@ -19,10 +19,7 @@ import { NamespaceWatch } from './namespace-watch.ts'
 import { RuleWatch } from './rule-watch.ts'
 import { WorkloadDriver } from './workload-driver.ts'
 
-/**
- * What a host wrote that gave no sign of life for so long is removed by the others, ms: twenty signs, and far more than
- * clocks differ.
- */
+/** What a host wrote that gave no sign of life for so long is removed by the others, ms: twenty signs. */
 const forgetAfterMs = 600_000
 
 const collectionsOf = {
