@@ -20,6 +20,12 @@ const maxKeptInAll = 16 * 1024 * 1024
 /** A copy that gets on with nothing for so long, its content or its reply, is given up. */
 const timeLimitMs = 15_000
 
+/**
+ * For the reply of a copy in all, from the end of its content on. One that has no end (events) would hold its place
+ * for ever: nobody reads it.
+ */
+const maxReplyMs = 60_000
+
 export interface MirrorDeps {
   readonly clock: Clock
   readonly wheel: TimerWheel
@@ -28,7 +34,7 @@ export interface MirrorDeps {
 }
 
 /** Why a copy that was begun is given up. */
-export const givenUpReasons = ['no-connection', 'too-slow', 'incomplete'] as const
+export const givenUpReasons = ['no-connection', 'too-slow', 'incomplete', 'long-reply'] as const
 type GivenUp = (typeof givenUpReasons)[number]
 
 /** The counts of a worker's copies. */
@@ -69,6 +75,8 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   private trailers: Fields | null = null
   /** The original was received whole. */
   private isWhole = false
+  /** When its reply is to be there whole; Infinity while content may come. */
+  private replyBy = Infinity
   private hasEnded = false
   private isSlow = false
   private status = 0
@@ -119,6 +127,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
 
   endContent(trailers: Fields | null): void {
     this.isWhole = true
+    this.replyBy = this.deps.clock.now + maxReplyMs
     this.trailers = trailers
   }
 
@@ -207,12 +216,13 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
 
   private armTimer(): void {
     const { clock, wheel } = this.deps
-    wheel.arm(this.timer, clock.now + timeLimitMs)
+    wheel.arm(this.timer, Math.min(clock.now + timeLimitMs, this.replyBy))
   }
 
   onTimer(): void {
-    this.deps.clock.refresh()
-    this.fail(Outcome.timeout)
+    const now = this.deps.clock.refresh()
+    if (now >= this.replyBy && this.status > 0) this.giveUp('long-reply')
+    else this.fail(Outcome.timeout)
   }
 
   private fail(outcome: Outcome): void {

@@ -6,7 +6,19 @@ import { expect } from 'chai'
 
 import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
 import type { MirrorSpec } from '../../../../../contracts/route-spec.ts'
-import { maxMirrors } from '../../../../../agent/worker/forward/mirrors.ts'
+import { Outcome } from '../../../../../agent/worker/balance/types.ts'
+import type { EndpointPool } from '../../../../../agent/worker/connect/endpoint-pool.ts'
+import type { PooledConnection } from '../../../../../agent/worker/connect/pooled-connection.ts'
+import type { Upstream } from '../../../../../agent/worker/connect/upstream.ts'
+import type { CopiedRequest } from '../../../../../agent/worker/forward/mirror.ts'
+import { maxMirrors, Mirrors } from '../../../../../agent/worker/forward/mirrors.ts'
+import { RequestBody } from '../../../../../agent/worker/forward/request-body.ts'
+import type { RequestChanges } from '../../../../../agent/worker/forward/request-edits.ts'
+import type { ReplyMessage, UpstreamOwner } from '../../../../../agent/worker/forward/streams.ts'
+import { compileMirrors } from '../../../../../agent/worker/route/mirror.ts'
+import type { Route } from '../../../../../agent/worker/route/types.ts'
+import { Clock } from '../../../../../agent/worker/transport/clock.ts'
+import { TimerWheel } from '../../../../../agent/worker/transport/timer-wheel.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -190,5 +202,111 @@ describe('a mirrored request', () => {
     caller.send(head('Content-Length: 2') + 'hi')
     await caller.expect('\r\n\r\nok')
     await eventually(() => started.metric('hostmesh_mirrors_failed_total') === 1)
+  })
+})
+
+describe('the reply of a mirrored request', () => {
+  let now: number
+  let mirrors: Mirrors
+  let owners: UpstreamOwner[]
+  let outcomes: Outcome[]
+  let abandoned: number
+  let clock: Clock
+  let wheel: TimerWheel
+
+  beforeEach(() => {
+    now = 1
+    owners = []
+    outcomes = []
+    abandoned = 0
+    clock = new Clock(() => now)
+    wheel = new TimerWheel(
+      () => now,
+      () => {},
+    )
+    const stream = { send() {}, content() {}, end() {}, flush: () => true, release() {}, abandon: () => abandoned++ }
+    const connection = { open: (owner: UpstreamOwner) => (owners.push(owner), stream) } as unknown as PooledConnection
+    const pool = { acquire: () => connection, forget: () => false } as unknown as EndpointPool
+    const cluster = {
+      admit: () => null,
+      pick: () => ({ kind: 'endpoint' }),
+      release() {},
+      beginAttempt() {},
+      endAttempt: (_state: unknown, outcome: Outcome) => outcomes.push(outcome),
+    }
+    const upstream = { cluster, pools: { of: () => pool } } as unknown as Upstream
+    const requestChanges = { forMirror: () => null } as unknown as RequestChanges
+    mirrors = new Mirrors({ clock, wheel, random: () => 0, requestChanges, mesh: { upstream: () => upstream } })
+  })
+
+  const route = {
+    mirrors: compileMirrors([{ destination: { service: keyOf('shadow'), weight: 1 }, share: 1 }]),
+  } as unknown as Route
+
+  function start(isWhole: boolean) {
+    const request = {
+      authority: 'orders',
+      namedPort: 0,
+      localPort: 80,
+      copy: () => request,
+    } as unknown as CopiedRequest['request']
+    const body = new RequestBody()
+    if (isWhole) body.end(null)
+    return mirrors.start({ request, requestId: null, edits: null }, body, route)
+  }
+
+  const reply = { status: 200 } as ReplyMessage
+
+  /** A piece of each reply every 10 s. */
+  function pieces(seconds: number): void {
+    for (const end = now + seconds * 1000; now < end;) {
+      now += 10_000
+      wheel.advance()
+      clock.refresh()
+      for (const owner of owners.slice(outcomes.length)) owner.onPause()
+    }
+  }
+
+  it('that has no end leaves its place, and the endpoint is not blamed', () => {
+    for (let i = 0; i < maxMirrors; i++) start(true)
+    for (const owner of owners) owner.onReply(reply)
+    expect(start(true), 'one more').to.equal(null)
+    expect([mirrors.inFlight, mirrors.skipped.get('in-flight')]).to.deep.equal([maxMirrors, 1])
+    pieces(50)
+    expect(mirrors.inFlight).to.equal(maxMirrors)
+    pieces(20)
+    expect([mirrors.inFlight, mirrors.failed, mirrors.skipped.get('long-reply'), abandoned]).to.deep.equal([
+      0,
+      0,
+      maxMirrors,
+      maxMirrors,
+    ])
+    expect(new Set(outcomes)).to.deep.equal(new Set([Outcome.cancelled]))
+    start(true)
+    expect(mirrors.inFlight).to.equal(1)
+  })
+
+  it('may come for as long as content does', () => {
+    const run = start(false)!
+    owners[0]!.onReply(reply)
+    pieces(300)
+    expect(mirrors.inFlight).to.equal(1)
+    run.end(null)
+    run.flush()
+    pieces(50)
+    expect(mirrors.inFlight).to.equal(1)
+    pieces(20)
+    expect(mirrors.skipped.get('long-reply')).to.equal(1)
+  })
+
+  it('that has not begun by then, or is silent, has failed', () => {
+    start(true)
+    pieces(70)
+    start(true)
+    owners[1]!.onReply(reply)
+    now += 15_010
+    wheel.advance()
+    expect([mirrors.inFlight, mirrors.failed, mirrors.skipped.get('long-reply')]).to.deep.equal([0, 2, 0])
+    expect(outcomes).to.deep.equal([Outcome.timeout, Outcome.timeout])
   })
 })
