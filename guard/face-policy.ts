@@ -4,6 +4,7 @@
  * operator grants. Pure: it is asked, and answers why not.
  */
 import type { ServiceKey } from '../contracts/endpoint.ts'
+import { namePattern } from '../contracts/name-pattern.ts'
 import { callerName, type Caller, type Holder } from './caller.ts'
 
 /** A document of configuration. */
@@ -152,21 +153,6 @@ function hasService({ services }: FaceGrant, service: ServiceKey): boolean {
   return services.some((one) => one.toLowerCase() === lower)
 }
 
-/**
- * `*` stands for any characters, also none; no other character is special. Linear: the pattern's parts are looked for
- * in their order.
- */
 function isLike(pattern: string, { group, dataId }: DocumentName): boolean {
-  const text = `${group}/${dataId}`
-  const [first = '', ...rest] = pattern.split('*')
-  const last = rest.pop()
-  if (last === undefined) return text === pattern
-  if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false
-  let at = first.length
-  for (const part of rest) {
-    at = text.indexOf(part, at)
-    if (at < 0) return false
-    at += part.length
-  }
-  return at <= text.length - last.length
+  return namePattern(pattern)(`${group}/${dataId}`)
 }

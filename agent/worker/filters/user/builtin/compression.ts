@@ -7,6 +7,7 @@ import { brotliCompressSync, constants, zstdCompressSync } from 'node:zlib'
 import type { BodyTransform, FilterReply, MakeFilter, UserFilter } from '../../../../../contracts/user-filter.ts'
 import type { CompressionSettings, Encoding } from '../../../../../contracts/builtin-filters.ts'
 import { EncodingChoice } from './accepted-encoding.ts'
+import { contentTypes } from './content-types.ts'
 import { asBuffer } from '../as-buffer.ts'
 import { GzipPieces } from './gzip-pieces.ts'
 import { deflateBlocksWith, gzipWith } from './zlib-handle.ts'
@@ -19,7 +20,7 @@ export const compression: MakeFilter = (settings) => new Compression(settings as
 
 class Compression implements UserFilter {
   private readonly settings: CompressionSettings
-  private readonly types: RegExp
+  private readonly isMeant: (contentType: string) => boolean
   private readonly ofWhole: EncodingChoice
   private readonly ofPieces: EncodingChoice
   private readonly blocksOf: Compress
@@ -27,7 +28,7 @@ class Compression implements UserFilter {
 
   constructor(settings: CompressionSettings) {
     this.settings = settings
-    this.types = typePattern(settings.contentTypes)
+    this.isMeant = contentTypes(settings.contentTypes)
     this.ofWhole = new EncodingChoice(settings.encodings)
     this.ofPieces = new EncodingChoice(settings.encodings.filter((one) => one === 'gzip'))
     this.blocksOf = deflateBlocksWith(settings.level)
@@ -36,7 +37,7 @@ class Compression implements UserFilter {
 
   onReplyHead(reply: FilterReply, request: { header(name: string): string | undefined }): void {
     const type = reply.header('content-type')
-    if (!reply.hasBody || reply.status === 206 || type === undefined || !this.types.test(type)) return
+    if (!reply.hasBody || reply.status === 206 || type === undefined || !this.isMeant(type)) return
     if (reply.header('content-encoding') !== undefined) return
     const { bodyLength } = reply
     if (bodyLength >= 0 && bodyLength < this.settings.minBytes) return
@@ -97,10 +98,4 @@ class WholeBody implements BodyTransform {
   end(): Uint8Array | undefined {
     return this.pieces === null ? undefined : this.compress(Buffer.concat(this.pieces))
   }
-}
-
-/** One pattern for all types; a `*` is any part of a name. */
-function typePattern(types: readonly string[]): RegExp {
-  const names = types.map((type) => type.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^;,\\s]*'))
-  return new RegExp(`^\\s*(?:${names.join('|')})\\s*(?:;|$)`, 'i')
 }
