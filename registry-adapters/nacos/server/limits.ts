@@ -39,6 +39,8 @@ export interface NacosLimits {
   readonly maxConfigListeners: number
   /** Parked long polls of all clients. */
   readonly maxParkedPolls: number
+  /** The same for one user of the host. */
+  readonly maxParkedPollsPerUser: number
   /** Pushes sent to one connection and not yet acknowledged; further changes are merged and wait. */
   readonly maxUnackedPushes: number
   /** Unread bytes towards one connection; pushes wait above it. */
@@ -66,6 +68,7 @@ export const defaultLimits: NacosLimits = {
   maxConfigTotalBytes: 256 * 1024 * 1024,
   maxConfigListeners: 3_000,
   maxParkedPolls: 1_000,
+  maxParkedPollsPerUser: 250,
   maxUnackedPushes: 32,
   maxPushBufferBytes: 16 * 1024 * 1024,
   maxTokens: 10_000,

@@ -1,7 +1,8 @@
 /** Parked requests that are answered when one of their documents changes, or with nothing when their time is up. */
 import type { Clock } from '../../../../contracts/clock.ts'
+import type { Subscription } from '../../../../contracts/registry-adapter.ts'
 import type { ConfigBackend, ConfigKey } from '../backend.ts'
-import type { Caller } from '../../../../guard/caller.ts'
+import { callerName, type Caller } from '../../../../guard/caller.ts'
 import { readable } from '../readable.ts'
 import { NacosFault, overLimit } from '../fault.ts'
 import { configKeyOf } from '../config-key.ts'
@@ -17,7 +18,7 @@ interface Listening {
 export interface LongPollsDeps {
   readonly clock: Clock
   readonly config: ConfigBackend
-  readonly limits: Pick<NacosLimits, 'maxParkedPolls' | 'maxConfigListeners'>
+  readonly limits: Pick<NacosLimits, 'maxParkedPolls' | 'maxParkedPollsPerUser' | 'maxConfigListeners'>
 }
 
 const word = '\u0002'
@@ -47,6 +48,10 @@ function answerOf(changed: readonly Listening[]): string {
 export class LongPolls {
   private readonly deps: LongPollsDeps
   private readonly polls = new Set<() => void>()
+  /** Of `polls`, by caller. */
+  private readonly shares = new Map<string, number>()
+  /** Of `polls`: those that listen to something. */
+  private listening = 0
 
   constructor(deps: LongPollsDeps) {
     this.deps = deps
@@ -58,7 +63,8 @@ export class LongPolls {
 
   /**
    * Resolves with the changed documents: at once when some differ already or `timeoutMs` is undefined, else at the
-   * first change, or with '' half a second before the client's own time is up.
+   * first change, or with '' half a second before the client's own time is up. One whose documents are all denied waits
+   * as long, for its client would ask again at once; it has a place in the share of its caller alone.
    */
   async poll(text: string, timeoutMs: number | undefined, signal: AbortSignal, caller: Caller): Promise<string> {
     const { config, limits } = this.deps
@@ -71,8 +77,12 @@ export class LongPolls {
       if ((now?.md5 ?? '') !== one.md5) changed.push(one)
     }
     if (changed.length > 0 || timeoutMs === undefined || signal.aborted) return answerOf(changed)
-    if (this.polls.size >= limits.maxParkedPolls) {
-      throw overLimit('maxParkedPolls', this.polls.size + 1, limits.maxParkedPolls)
+    const share = (this.shares.get(callerName(caller)) ?? 0) + 1
+    if (share > limits.maxParkedPollsPerUser) {
+      throw overLimit('maxParkedPollsPerUser', share, limits.maxParkedPollsPerUser)
+    }
+    if (listening.length > 0 && this.listening >= limits.maxParkedPolls) {
+      throw overLimit('maxParkedPolls', this.listening + 1, limits.maxParkedPolls)
     }
     return await this.park(listening, Math.min(maxWaitMs, Math.max(500, timeoutMs - 500)), signal, caller)
   }
@@ -83,28 +93,50 @@ export class LongPolls {
   }
 
   private park(listening: readonly Listening[], waitMs: number, signal: AbortSignal, caller: Caller): Promise<string> {
-    return new Promise((resolve) => {
+    const { clock, config } = this.deps
+    return new Promise((resolve, reject) => {
+      const watches: Subscription[] = []
       const finish = (changed: readonly Listening[]): void => {
-        if (!this.polls.delete(release)) return
+        if (!this.leave(release, listening, caller)) return
         cancel()
         signal.removeEventListener('abort', release)
         for (const watch of watches) watch.unsubscribe()
         resolve(answerOf(changed))
       }
       const release = (): void => finish([])
-      this.polls.add(release)
-      const cancel = this.deps.clock.after(waitMs, release)
+      this.enter(release, listening, caller)
+      const cancel = clock.after(waitMs, release)
       signal.addEventListener('abort', release)
-      const watches = listening.map((one) =>
-        this.deps.config.watch(
-          one.key,
-          one.md5,
-          (md5) => {
+      try {
+        for (const one of listening) {
+          const onChange = (md5: string): void => {
             if (md5 !== one.md5) finish([one])
-          },
-          caller,
-        ),
-      )
+          }
+          watches.push(config.watch(one.key, one.md5, onChange, caller))
+        }
+      } catch (error) {
+        // at a bound, or denied by now
+        reject(error as Error)
+        release()
+      }
     })
+  }
+
+  private enter(release: () => void, { length }: readonly Listening[], caller: Caller): void {
+    const name = callerName(caller)
+    this.polls.add(release)
+    this.shares.set(name, (this.shares.get(name) ?? 0) + 1)
+    if (length > 0) this.listening++
+  }
+
+  /** False = it has left before. */
+  private leave(release: () => void, { length }: readonly Listening[], caller: Caller): boolean {
+    if (!this.polls.delete(release)) return false
+    const name = callerName(caller)
+    const left = (this.shares.get(name) ?? 1) - 1
+    if (left > 0) this.shares.set(name, left)
+    else this.shares.delete(name)
+    if (length > 0) this.listening--
+    return true
   }
 }
