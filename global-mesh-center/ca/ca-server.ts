@@ -14,10 +14,12 @@ import { caPaths, centerId, type CaIssued, type CaProblem } from '../../contract
 import type { Clock } from '../../contracts/clock.ts'
 import { MeshError, describeError } from '../../contracts/errors.ts'
 import { grpcType } from '../../contracts/grpc-wire.ts'
+import { quotaKey } from '../../contracts/quota-key.ts'
 import type { AdapterLog, AdapterMetrics } from '../../contracts/registry-adapter.ts'
 import type { WorkloadCertificate } from '../../contracts/workload-certificate.ts'
 import { boundedBody } from '../../guard/bounded-body.ts'
 import { ConnectionBudget } from '../../guard/connection-budget.ts'
+import { RequestTurns } from '../../guard/request-turns.ts'
 import type { Authority } from './authority.ts'
 import type { Caller, CertificateService } from './certificate-service.ts'
 import { createCertificate, createCertificatePath, grpcStatus, type GrpcReply } from './istio-api.ts'
@@ -131,7 +133,7 @@ export class CaServer {
     })
     server.setTimeout(idleMs)
     server.prependListener('connection', (socket: Socket) => {
-      if (!budget.enter(socket, socket.remoteAddress ?? 'unknown')) {
+      if (!budget.enter(socket, quotaKey(socket.remoteAddress ?? 'unknown'))) {
         socket.destroy()
         return
       }
@@ -150,11 +152,18 @@ export class CaServer {
       metrics.count('ca_handshakes_failed', {})
       log.debug({ address: socket.remoteAddress, reason: (error as { code?: string }).code }, 'no handshake')
     })
+    const turns = new RequestTurns({
+      onPipelined: () => metrics.count('ca_connections_refused', { bound: 'pipelined' }),
+    })
     server.on('request', (request, response) => {
-      this.serve(request, response).catch((error: unknown) => {
-        log.error({ code: 'E_INTERNAL' }, `a request to the authority: ${describeError(error)}`)
-        response.destroy()
-      })
+      const answer = () =>
+        void this.serve(request, response).catch((error: unknown) => {
+          log.error({ code: 'E_INTERNAL' }, `a request to the authority: ${describeError(error)}`)
+          response.destroy()
+        })
+      // HTTP/2 has its own bound, of streams
+      if (request.httpVersionMajor === 2) answer()
+      else turns.take(request.socket, response, answer)
     })
     return server
   }

@@ -8,10 +8,12 @@ import type { Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
 import { LogPause } from '../../contracts/log-pause.ts'
 import { MeshError } from '../../contracts/errors.ts'
+import { quotaKey } from '../../contracts/quota-key.ts'
 import { ConsoleFiles, isConsoleFile } from '../../agent/control/admin/console/files.ts'
 import { formatHostPort, type HostPort } from '../../agent/control/config/scalars.ts'
 import { listening } from '../../agent/control/listening.ts'
 import { ConnectionBudget } from '../../guard/connection-budget.ts'
+import { RequestTurns } from '../../guard/request-turns.ts'
 import { isOwnPage, webPageRefusal } from '../../guard/web-page.ts'
 import { ApiError } from '../../agent/control/rules-api/api-error.ts'
 import type { ApiUser } from '../../agent/control/rules-api/api-user.ts'
@@ -98,10 +100,12 @@ export class ApiServer {
       mostPerCaller: maxConnectionsPerCaller,
       onBound: (bound) => this.deps.metrics.count('rules_api_connections_refused', { bound }),
     })
+    const turns = new RequestTurns({
+      budget,
+      onPipelined: () => this.deps.metrics.count('rules_api_connections_refused', { bound: 'pipelined' }),
+    })
     const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-      budget.busy(incoming.socket)
-      outgoing.once('close', () => budget.rest(incoming.socket))
-      void this.serve(incoming, outgoing)
+      turns.take(incoming.socket, outgoing, () => void this.serve(incoming, outgoing))
     }
     const { tls } = this.options
     let server: Server
@@ -117,7 +121,7 @@ export class ApiServer {
       )
     }
     server.prependListener(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
-      if (budget.enter(socket, socket.remoteAddress ?? '')) socket.once('close', () => budget.leave(socket))
+      if (budget.enter(socket, quotaKey(socket.remoteAddress ?? ''))) socket.once('close', () => budget.leave(socket))
       else socket.destroy()
     })
     server.on('upgrade', (incoming, socket) => {

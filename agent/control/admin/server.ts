@@ -3,20 +3,22 @@
  * read-only API. No traffic passes here, so node:http is good enough.
  *
  * One table of pages serves all; a port shows only the pages that are public there. Bounds: 64 connections per server
- * and 16 per caller (at either the longest idle one leaves), 1 MiB of body, 3 s for a head, 10 s per request. What
- * parts answer at the socket for themselves has bounds of its own.
+ * and 16 per caller (at either the longest idle one leaves), one request at a time of each, 1 MiB of body, 3 s for a
+ * head, 10 s per request. What parts answer at the socket for themselves has bounds of its own.
  */
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { MeshError, describeError } from '../../../contracts/errors.ts'
 import { isLoopback } from '../../../contracts/ip-literal.ts'
+import { quotaKey } from '../../../contracts/quota-key.ts'
 import { formatHostPort, type HostPort } from '../config/scalars.ts'
 import { nearest } from '../config/nearest.ts'
 import type { AdapterMetrics } from '../../../contracts/registry-adapter.ts'
 import { boundedBody } from '../../../guard/bounded-body.ts'
 import { ConnectionBudget } from '../../../guard/connection-budget.ts'
 import type { LocalCallers } from '../../../guard/local-callers.ts'
+import { RequestTurns } from '../../../guard/request-turns.ts'
 import { listening } from '../listening.ts'
 import type { Log } from '../log.ts'
 import { ConsoleFiles, consolePage, isConsoleFile } from './console/files.ts'
@@ -170,9 +172,8 @@ export class AdminServer {
       },
       (incoming, outgoing) => {
         const { socket } = incoming
-        budget.busy(socket)
-        outgoing.once('close', () => budget.rest(socket))
-        void this.serve(port, access, askers.get(socket) ?? stranger, incoming, outgoing)
+        const asker = askers.get(socket) ?? stranger
+        turns.take(socket, outgoing, () => void this.serve(port, access, asker, incoming, outgoing))
       },
     )
     const askers = new WeakMap<Socket, Asker>()
@@ -181,11 +182,15 @@ export class AdminServer {
       mostPerCaller: maxConnectionsPerCaller,
       onBound: (bound) => this.deps.metrics.count('admin_connections_refused', { port, bound }),
     })
+    const turns = new RequestTurns({
+      budget,
+      onPipelined: () => this.deps.metrics.count('admin_connections_refused', { port, bound: 'pipelined' }),
+    })
     server.prependListener('connection', (socket) => {
       const isAtSocket = access === 'socket'
       const uid = isAtSocket ? undefined : this.deps.callers.uidOf(socket)
       askers.set(socket, { isAtSocket, uid })
-      const caller = uid === undefined ? (socket.remoteAddress ?? 'socket') : `user ${uid}`
+      const caller = uid === undefined ? quotaKey(socket.remoteAddress ?? 'socket') : `user ${uid}`
       if (budget.enter(socket, caller)) socket.once('close', () => budget.leave(socket))
       else socket.destroy()
     })
@@ -212,7 +217,13 @@ export class AdminServer {
       incoming.resume()
       return
     }
-    const body = await readBody(incoming)
+    const isReading = incoming.method === 'GET' || incoming.method === 'HEAD'
+    if (isReading && announcesBody(incoming)) {
+      // no page takes it: it is not waited for, and its connection ends with the answer
+      outgoing.setHeader('connection', 'close')
+      incoming.resume()
+    }
+    const body = isReading ? { value: undefined } : await readBody(incoming)
     if (body === undefined) {
       send(outgoing, textReply(`a body of more than ${maxBodyBytes} bytes or of broken JSON is not read`, 400), false)
       return
@@ -251,6 +262,10 @@ function parseUrl(url: string | undefined): URL | undefined {
   } catch {
     return undefined
   }
+}
+
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 /** The parsed body, an empty object around undefined without one, or undefined when it is too long or no JSON. */

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { isLoopback } from '../../../contracts/ip-literal.ts'
 import type { PeerIdentity } from '../../../contracts/peer-identity.ts'
+import { quotaKey } from '../../../contracts/quota-key.ts'
 import { SocketOwner } from '../../../native/socket-owner.ts'
 import { socketTables, uidInTables } from '../../../native/socket-table.ts'
 import { noIdentity } from '../transport/transport.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Accepted } from './accepted.ts'
-import { quotaKey } from './relay-admission.ts'
 
 /** Both ends of an accepted connection: the caller's and ours. */
 export interface LoopbackPeer {

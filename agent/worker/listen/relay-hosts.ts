@@ -1,12 +1,12 @@
 import { centerId } from '../../../contracts/ca-api.ts'
 import { LogPause } from '../../../contracts/log-pause.ts'
+import { quotaKey } from '../../../contracts/quota-key.ts'
 import { parseSpiffeId } from '../../../contracts/spiffe-id.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 import { DeniedHosts } from './denied-hosts.ts'
-import { quotaKey } from './relay-admission.ts'
 
 export interface RelayHostsDeps {
   readonly tallies: Tallies

@@ -12,6 +12,7 @@ import type { Socket } from 'node:net'
 import type * as z from 'zod'
 import { describeError } from '../../../../contracts/errors.ts'
 import { ConnectionBudget } from '../../../../guard/connection-budget.ts'
+import { RequestTurns } from '../../../../guard/request-turns.ts'
 import { webPageRefusal } from '../../../../guard/web-page.ts'
 import type { AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
 import { callerName, type Caller } from '../../../../guard/caller.ts'
@@ -62,11 +63,13 @@ export class FaceServer {
       mostPerCaller: maxConnectionsPerUser,
       onBound: (bound) => deps.metrics.count('sofa_face_connections_refused', { bound }),
     })
+    const turns = new RequestTurns({
+      budget: this.budget,
+      onPipelined: () => deps.metrics.count('sofa_face_connections_refused', { bound: 'pipelined' }),
+    })
     const bounds = { headersTimeout: headTimeoutMs, requestTimeout: requestTimeoutMs, maxHeaderSize: 16 * 1024 }
     this.server = createServer({ ...bounds, connectionsCheckingInterval: 500 }, (incoming, outgoing) => {
-      this.budget.busy(incoming.socket)
-      outgoing.once('close', () => this.budget.rest(incoming.socket))
-      void this.serve(incoming, outgoing)
+      turns.take(incoming.socket, outgoing, () => void this.serve(incoming, outgoing))
     })
     this.server.prependListener('connection', (socket: Socket) => this.admit(socket))
     this.server.on('clientError', (_error, socket) => socket.destroy())

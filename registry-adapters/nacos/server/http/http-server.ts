@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { AdapterLog, AdapterMetrics } from '../../../../contracts/registry-adapter.ts'
 import { ByteBudget } from '../../../../guard/byte-budget.ts'
 import { ConnectionBudget } from '../../../../guard/connection-budget.ts'
+import { RequestTurns } from '../../../../guard/request-turns.ts'
 import { webPageRefusal } from '../../../../guard/web-page.ts'
 import type { Auth } from '../auth.ts'
 import { callerName } from '../../../../guard/caller.ts'
@@ -55,9 +56,8 @@ export function createHttpServer(deps: HttpServerDeps): Server {
     },
     (incoming, outgoing) => {
       const { socket } = incoming
-      budget.busy(socket)
-      outgoing.once('close', () => budget.rest(socket))
-      void serve(deps, bodies, uids.get(socket), incoming, outgoing)
+      const uid = uids.get(socket)
+      turns.take(socket, outgoing, () => void serve(deps, bodies, uid, incoming, outgoing))
     },
   )
   const { limits, metrics } = deps
@@ -70,6 +70,10 @@ export function createHttpServer(deps: HttpServerDeps): Server {
       metrics.count('nacos_face_refused', {
         bound: bound === 'most' ? 'maxHttpConnections' : 'maxHttpConnectionsPerUser',
       }),
+  })
+  const turns = new RequestTurns({
+    budget,
+    onPipelined: () => metrics.count('nacos_face_refused', { bound: 'pipelined' }),
   })
   server.prependListener('connection', (socket) => {
     const uid = deps.uidOf(socket)

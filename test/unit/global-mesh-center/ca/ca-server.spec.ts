@@ -6,6 +6,7 @@ import { certify, joinCenter, newestTrust, pinnedTrust } from '../../../../agent
 import { keyAndRequest } from '../../../../agent/control/host/identities/signing-request.ts'
 import { protoBytes, protoFields } from '../../../../contracts/proto-fields.ts'
 import { createCertificatePath } from '../../../../global-mesh-center/ca/istio-api.ts'
+import { closing } from '../../../support/closing.ts'
 import { authorityBench, refusal, type AuthorityBench } from '../../../support/ca/authority-bench.ts'
 
 const orders = 'spiffe://mesh.test/ns/default/sa/orders'
@@ -146,6 +147,13 @@ describe('the port of the certificate authority', () => {
     expect(await refusal(certify(address, trust, own, request))).to.match(/^E_CA_UNREACHABLE/)
     const issued = await certify(address, both, own, request)
     expect(issued.trustBundle).to.equal(both.trustBundle)
+  })
+
+  it('ends a connection of HTTP/1.1 that pipelines', async () => {
+    const client = connect({ port: bench.address.port, host: '127.0.0.1', rejectUnauthorized: false })
+    client.write('GET /v1/nothing HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(100))
+    await closing(client.resume())
+    expect(bench.counts.get('ca_connections_refused pipelined')).to.equal(1)
   })
 
   it('answers Istio`s CreateCertificate, also for a renewal that names nothing', async () => {

@@ -159,6 +159,21 @@ describe('HTTP interface of the Nacos-compatible server', () => {
     second.destroy()
   })
 
+  it('ends a connection that pipelines: of 1,000 heads that nobody reads answers to, one is answered', async () => {
+    const counted: string[] = []
+    const metrics = {
+      count: (name: string, labels: object) => counted.push(`${name} ${Object.values(labels).join()}`),
+      gauge() {},
+    }
+    await start({ deps: { metrics } })
+    const client = connect(registry.port, '127.0.0.1')
+    client.write('GET /nacos/v1/ns/operator/metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(1000))
+    await closing(client.resume())
+    await eventually(() => counted.length === 2, 'the one and the refusal')
+    expect(counted).to.have.members(['nacos_face_refused pipelined', 'nacos_face_requests http,ok'])
+    expect(await call('GET /v1/ns/operator/metrics')).to.match(/^200/)
+  })
+
   it('answers garbage with 400 and goes on', async () => {
     await start()
     const socket = connect(registry.port, '127.0.0.1')
