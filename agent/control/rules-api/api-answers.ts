@@ -5,6 +5,7 @@
  * Bounds: 256 watches, 1 MiB of body.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Clock } from '../../../contracts/clock.ts'
 import { describeError } from '../../../contracts/errors.ts'
 import type { AdapterLog, AdapterMetrics } from '../../../contracts/registry-adapter.ts'
@@ -42,6 +43,8 @@ export class ApiAnswers {
     from: string,
   ): Promise<void> {
     const method = incoming.method ?? 'GET'
+    // it concerns this caller alone, who is gone
+    outgoing.on('error', (error) => this.deps.log.debug({ err: error }, `rules API: ${describeError(error)}`))
     try {
       const url = urlOf(incoming.url)
       const user = userOf()
@@ -55,14 +58,14 @@ export class ApiAnswers {
         user,
         from,
       })
-      this.send(outgoing, method, reply)
+      if ('watch' in reply) this.watch(incoming.socket, outgoing, reply.watch)
+      else this.send(outgoing, method, reply)
     } catch (error) {
       this.refuse(incoming, outgoing, method, error)
     }
   }
 
-  private send(outgoing: ServerResponse, method: string, reply: ApiReply): void {
-    if ('watch' in reply) return this.watch(outgoing, reply.watch)
+  private send(outgoing: ServerResponse, method: string, reply: Exclude<ApiReply, { watch: unknown }>): void {
     this.deps.metrics.count('rules_api_requests', { method, code: String(reply.status) })
     const text = JSON.stringify(reply.body)
     // RFC 9110: quoted text; kubectl shows it
@@ -77,8 +80,9 @@ export class ApiAnswers {
     outgoing.end(method === 'HEAD' ? undefined : text)
   }
 
-  private watch(outgoing: ServerResponse, order: WatchOrder): void {
+  private watch(socket: Socket, outgoing: ServerResponse, order: WatchOrder): void {
     const { metrics } = this.deps
+    if (socket.destroyed) return
     if (this.watches >= maxWatches) throw new ApiError(429, `${maxWatches} watches are open, which is the bound`)
     metrics.count('rules_api_requests', { method: 'WATCH', code: '200' })
     metrics.gauge('rules_api_watches', {}, ++this.watches)
@@ -87,11 +91,11 @@ export class ApiAnswers {
     startWatch(
       this.deps.catalog,
       {
-        write: (text) => void outgoing.write(text),
-        unread: () => outgoing.writableLength,
+        write: (text) => outgoing.write(text),
+        onDrain: (call) => void outgoing.on('drain', call),
         end: () => outgoing.end(),
         destroy: () => outgoing.destroy(),
-        onClose: (call) => void outgoing.once('close', call),
+        onClose: (call) => onceClosed(socket, outgoing, call),
       },
       order,
       {
@@ -114,6 +118,20 @@ export class ApiAnswers {
     if (refusal.status === 401) outgoing.setHeader('www-authenticate', 'Bearer realm="hostmesh"')
     this.send(outgoing, method, { status: refusal.status, body: refusal.body() })
   }
+}
+
+/** An answer that waits behind another one hears nothing when their connection closes; else both are heard. */
+function onceClosed(socket: Socket, outgoing: ServerResponse, call: () => void): void {
+  let isClosed = false
+  const closed = (): void => {
+    socket.off('close', closed)
+    if (!isClosed) call()
+    isClosed = true
+  }
+  // a caller may have all of its watches on one connection
+  socket.setMaxListeners(maxWatches + 10)
+  socket.once('close', closed)
+  outgoing.once('close', closed)
 }
 
 function urlOf(url: string | undefined): URL {

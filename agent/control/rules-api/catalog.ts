@@ -69,9 +69,9 @@ export class Catalog implements StoreListener {
     return [...this.known.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1))
   }
 
-  /** undefined: it cannot be told any more what happened since. */
+  /** undefined: it cannot be told what happened since: too long ago, or a revision that was not heard here. */
   since(revision: number): readonly ObjectChange[] | undefined {
-    if (revision < this.changesSince) return undefined
+    if (revision < this.changesSince || revision > this.revisionNow) return undefined
     return this.changes.filter((change) => change.known.revision > revision)
   }
 

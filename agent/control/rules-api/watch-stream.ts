@@ -4,12 +4,10 @@ import { every } from '../../../contracts/clock.ts'
 import type { Catalog, ObjectChange } from './catalog.ts'
 import type { KnownObject } from './rule-object.ts'
 import type { Selector } from './selectors.ts'
+import { WatchLines, type LineSink } from './watch-lines.ts'
 
 /** Where the lines go. */
-export interface WatchSink {
-  write(text: string): void
-  /** Bytes that the reader has not taken. */
-  unread(): number
+export interface WatchSink extends LineSink {
   end(): void
   /** Ends at once, with what was not read. */
   destroy(): void
@@ -31,63 +29,101 @@ export interface WatchOrder {
   bookmark(revision: number, isStart: boolean): object
 }
 
-/** A reader that lets more than this pile up is cut off; it begins again. */
-const maxUnreadBytes = 1024 * 1024
 const bookmarkMs = 30_000
+/** Another center may have told a revision that this one has not heard yet; ms. */
+const hearMs = 2000
 
+/** A reader that lets more than 1 MiB of changes pile up is cut off (`onSlow`); it begins again. */
 export function startWatch(
   catalog: Catalog,
   sink: WatchSink,
   order: WatchOrder,
   { clock, onSlow, onEnd }: { readonly clock: Clock; onSlow(): void; onEnd(): void },
 ): void {
-  const send = (type: string, object: object): void => {
-    sink.write(`${JSON.stringify({ type, object })}\n`)
-    if (sink.unread() <= maxUnreadBytes) return
+  let isOver = false
+  const stops: (() => void)[] = []
+  // before it ends: nothing may be written behind that
+  const stop = (): void => {
+    isOver = true
+    for (const one of stops.splice(0)) one()
+  }
+  const lines = new WatchLines(sink, () => {
+    stop()
     onSlow()
     sink.destroy()
-  }
-  const tell = ({ type, known, before }: ObjectChange): void => {
-    if (!order.isMeant(known)) return
-    const is = type !== 'DELETED' && order.selector(known.object)
-    const was = before !== undefined && order.selector(before.object)
-    if (is) send(was ? 'MODIFIED' : 'ADDED', order.show(known))
-    else if (was) send('DELETED', order.show({ ...before, revision: known.revision }))
-  }
-  const expired = (): void => {
-    send('ERROR', {
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Failure',
-      message: 'what happened since this resourceVersion is not known any more; list again',
-      reason: 'Expired',
-      code: 410,
-    })
+  })
+  const end = (): void => {
+    stop()
     sink.end()
   }
-  if (order.since === undefined) {
-    for (const known of catalog.all())
-      if (order.isMeant(known) && order.selector(known.object)) send('ADDED', order.show(known))
-    if (order.marksStart) send('BOOKMARK', order.bookmark(catalog.revision, true))
-  } else {
-    const missed = catalog.since(order.since)
-    if (missed === undefined) {
-      expired()
-      onEnd()
-      return
-    }
-    for (const change of missed) tell(change)
+  const expired = (): void => {
+    stop()
+    sink.write(expiredLine)
+    sink.end()
   }
-  const stops = [
-    catalog.listen({ onChange: tell, onReset: expired }),
-    clock.after(order.timeoutMs, () => sink.end()),
-    order.wantsBookmarks
-      ? every(clock, bookmarkMs, () => send('BOOKMARK', order.bookmark(catalog.revision, false)))
-      : () => undefined,
-  ]
+  const begin = (): void => {
+    if (isOver) return
+    const first = firstLines(catalog, order)
+    if (first === undefined) return expired()
+    const onChange = (change: ObjectChange): void => {
+      const line = changeLine(order, change)
+      if (line !== undefined) lines.say(line)
+    }
+    stops.push(catalog.listen({ onChange, onReset: expired }))
+    lines.begin(first)
+    if (order.wantsBookmarks)
+      stops.push(every(clock, bookmarkMs, () => lines.say(lineOf('BOOKMARK', order.bookmark(catalog.revision, false)))))
+  }
+  stops.push(() => lines.stop(), clock.after(order.timeoutMs, end))
   sink.onClose(() => {
-    for (const stop of stops) stop()
+    stop()
     onEnd()
   })
+  if (order.since === undefined || order.since <= catalog.revision) return begin()
+  const { cancel, done } = catalog.heard(order.since)
+  stops.push(clock.after(hearMs, cancel), cancel)
+  void done.then(begin)
 }
+
+/** undefined: what happened since then is not known. */
+function firstLines(catalog: Catalog, order: WatchOrder): Iterator<string> | undefined {
+  if (order.since === undefined) return presentLines(catalog.all(), catalog.revision, order)
+  const missed = catalog.since(order.since)
+  return missed && missedLines(missed, order)
+}
+
+function* presentLines(there: readonly KnownObject[], revision: number, order: WatchOrder): Generator<string> {
+  for (const known of there)
+    if (order.isMeant(known) && order.selector(known.object)) yield lineOf('ADDED', order.show(known))
+  if (order.marksStart) yield lineOf('BOOKMARK', order.bookmark(revision, true))
+}
+
+function* missedLines(missed: readonly ObjectChange[], order: WatchOrder): Generator<string> {
+  for (const change of missed) {
+    const line = changeLine(order, change)
+    if (line !== undefined) yield line
+  }
+}
+
+/** undefined: it is nothing to this watch. */
+function changeLine(order: WatchOrder, { type, known, before }: ObjectChange): string | undefined {
+  if (!order.isMeant(known)) return undefined
+  const is = type !== 'DELETED' && order.selector(known.object)
+  const was = before !== undefined && order.selector(before.object)
+  if (is) return lineOf(was ? 'MODIFIED' : 'ADDED', order.show(known))
+  return was ? lineOf('DELETED', order.show({ ...before, revision: known.revision })) : undefined
+}
+
+function lineOf(type: string, object: object): string {
+  return `${JSON.stringify({ type, object })}\n`
+}
+
+const expiredLine = lineOf('ERROR', {
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Failure',
+  message: 'what happened since this resourceVersion is not known here; list again',
+  reason: 'Expired',
+  code: 410,
+})
