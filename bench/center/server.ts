@@ -1,6 +1,6 @@
 /**
  * A center's discovery alone, over a registry in memory: `server.ts PORT SERVICES INSTANCES`. Says `ready`; then each
- * line on standard input is done: `change NAME`, `figures`.
+ * line on standard input is done: `change NAME AT`, `figures`.
  */
 import { createInterface } from 'node:readline'
 import { systemClock } from '../../contracts/clock.ts'
@@ -12,7 +12,6 @@ import { FollowedServices, type FollowedServicesDeps } from '../../global-mesh-c
 import { Resources } from '../../global-mesh-center/xds/resources.ts'
 import { XdsServer } from '../../global-mesh-center/xds/xds-server.ts'
 import { typeUrls } from '../../registry-adapters/center/wire/delta.ts'
-import { encodeAssignment } from '../../registry-adapters/center/wire/load-assignment.ts'
 
 const [port = '0', services = '10000', instances = '10'] = process.argv.slice(2)
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
@@ -107,15 +106,11 @@ const orders = createInterface({ input: process.stdin })
 // whoever measured is gone
 orders.on('close', () => process.exit(0))
 orders.on('line', (line) => {
-  const [word, key] = line.split(' ')
-  if (word === 'change') {
-    const list = lists.get(key!)!
-    const first = list.endpoints[0]!
-    list.endpoints = [{ ...first, metadata: { ...first.metadata, at: String(Date.now()) } }, ...list.endpoints.slice(1)]
-    tell(key!)
-  } else {
-    const [name, { endpoints }] = [...lists][0]!
-    const resource = encodeAssignment(name, { endpoints, protectThreshold: 0 }).length
-    console.log(JSON.stringify({ ...Object.fromEntries(counts), resource, rss: process.memoryUsage.rss() }))
-  }
+  const [word, service, at] = line.split(' ')
+  if (word === 'figures') return console.log(JSON.stringify(Object.fromEntries(counts)))
+  const key = serviceKey({ namespace: 'public', group: 'DEFAULT_GROUP', name: service! })
+  const list = lists.get(key)!
+  const first = list.endpoints[0]!
+  list.endpoints = [{ ...first, metadata: { ...first.metadata, at: at! } }, ...list.endpoints.slice(1)]
+  tell(key)
 })
