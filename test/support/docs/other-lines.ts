@@ -57,6 +57,7 @@ export const otherLines: Readonly<Record<string, Taken>> = {
   'npm run soak:grpc': { run: `npm run soak:grpc ${none}` },
   'npm run soak:streams': { run: `npm run soak:streams ${none}` },
   'npm run soak:rpc': { run: `npm run soak:rpc ${none}` },
+  'npm run soak:console': { run: `npm run soak:console ${none}` },
   'npm run test:kubernetes': { run: `npm run test:kubernetes ${none}` },
   'npm run ansible': { run: `npm run ansible ${none}` },
   'ansible-galaxy collection install --offline ./ansible': {
