@@ -1,10 +1,10 @@
 /**
  * npm run bench:center -- [agents] [services per agent] [services] [--list]
  *
- * Discovery at scale: real agents' adapters (500 in one process, each with a connection of its own) at one center, first
- * at its discovery alone, then at a whole one. Prints the time from a change to the last agent that uses the service,
- * memory, bytes, and a mass reconnect after a SIGKILL of what serves discovery. A goal that is not met is a result, not
- * a failure.
+ * Discovery at scale: real agents' adapters (500 in one process, each with a connection of its own) at one center,
+ * first at its discovery alone, then at a whole one. Prints the time from a change to the last agent that uses the
+ * service, memory, bytes, and a mass reconnect after a SIGKILL of what serves discovery. A goal that is not met is a
+ * result, not a failure.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { systemClock } from '../../contracts/clock.ts'
