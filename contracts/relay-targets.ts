@@ -6,7 +6,7 @@
 import type { ServiceKey } from './endpoint.ts'
 import type { FaceRelay } from './host-face.ts'
 import type { AppProtocol } from './protocols.ts'
-import type { HalfClosed, LimitsSpec } from './snapshot.ts'
+import type { HalfClosed, LimitsSpec, ListeningAddress } from './snapshot.ts'
 
 export const relayTargetsFormat = 1
 
@@ -32,6 +32,8 @@ export interface RelayTargets {
   readonly names: Readonly<Record<string, ServiceKey>>
   /** CIDR networks that `x-mesh-fallback` may name. */
   readonly fallbackNetworks: readonly string[]
+  /** See `MeshSpec.ownAddresses`. Absent in files of older releases. */
+  readonly ownAddresses?: readonly ListeningAddress[]
   /**
    * Those of the workers: what they refuse is refused by the relay. Absent in files of older releases: the defaults.
    */

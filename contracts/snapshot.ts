@@ -112,6 +112,11 @@ export interface MeshSpec {
   readonly accessLog: AccessLogSpec
   /** Networks in CIDR form that `x-mesh-fallback` may name; empty = none. */
   readonly fallbackNetworks: readonly string[]
+  /**
+   * Where this host itself listens by its configuration (admin, metrics, faces, a center's API, …), which
+   * `x-mesh-fallback` may not name. Absent = nowhere.
+   */
+  readonly ownAddresses?: readonly ListeningAddress[]
   /** Calling applications by user id of the local peer; empty = the look-up is never made. */
   readonly sourceAppsByUid: Readonly<Record<string, SourceAppSpec>>
   readonly tracing: TracingSpec
@@ -128,6 +133,12 @@ export interface MeshSpec {
   readonly userFilters?: readonly UserFilterSpec[]
   /** This host has certificates, which a worker gets beside the snapshot. Absent = none. */
   readonly hasCertificates?: true
+}
+
+/** Where an agent listens; an address of an interface, or all of them. */
+export interface ListeningAddress {
+  readonly address: string
+  readonly port: number
 }
 
 export interface SourceAppSpec {

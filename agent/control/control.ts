@@ -12,6 +12,7 @@ import { stateFiles } from '../../contracts/run-directory.ts'
 import { snapshotFormat, type MeshSpec, type NodeSpec } from '../../contracts/snapshot.ts'
 import type { Clock } from './clock.ts'
 import type { CheckResult } from './config/check.ts'
+import { closedToFallbacks } from './config/closed-to-fallbacks.ts'
 import { formatProblem, type ConfigProblem } from './config/problem.ts'
 import { liveConfig, restartNeeded } from './config/restart-needed.ts'
 import { readRuleFiles } from './config/rule-files.ts'
@@ -300,6 +301,7 @@ export class Control {
       limits,
       accessLog: { ...logged, isExported: logCollector !== undefined },
       fallbackNetworks,
+      ownAddresses: closedToFallbacks(this.configNow),
       sourceAppsByUid: byUid,
       tracing: { ...traced, isExported: traceCollector !== undefined },
       generateRequestId,
@@ -328,6 +330,7 @@ export class Control {
       )
       return {
         ...targets,
+        ownAddresses: closedToFallbacks(this.configNow),
         limits,
         centerSecretFile: center.secretFile,
         centerMtls: center.mtls,

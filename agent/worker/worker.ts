@@ -25,7 +25,7 @@ import { RequestChanges } from './forward/request-edits.ts'
 import { ServiceCalls } from './forward/service-calls.ts'
 import { askedRequest } from './protocols/http1/asked-request.ts'
 import type * as ExplainSources from './mesh/explain-sources.ts'
-import { MeshState } from './mesh/mesh-state.ts'
+import { fallbackService, MeshState } from './mesh/mesh-state.ts'
 import { ParkedNames } from './mesh/parked-names.ts'
 import { Troubles } from './mesh/troubles.ts'
 import { StatePorter } from './handoff/state-porter.ts'
@@ -170,7 +170,8 @@ export class Worker {
     const ownUdp = ownOf(true)
     const guard = new DialGuard({
       own: ownOf(false),
-      countsPasses: (service) => countsPasses(this.state.service(service)?.protocol),
+      // what a caller names must not come in again as a call of the agent's own user
+      countsPasses: (service) => service !== fallbackService && countsPasses(this.state.service(service)?.protocol),
       uidOfListener: (address, port) => this.listenerOwner.uidOf({ address, port }),
       tallies,
       warn,

@@ -152,7 +152,11 @@ export class HttpExchange implements WireOwner, AttemptOwner {
     const list = addresses.of(targets, listener, named, now())
     if (list.length > 0) this.dial(list)
     else if (named?.fallback !== undefined)
-      this.fail(403, 'E_ROUTE_FALLBACK_REFUSED', 'x-mesh-fallback is outside the networks that are allowed for it')
+      this.fail(
+        403,
+        'E_ROUTE_FALLBACK_REFUSED',
+        'x-mesh-fallback is outside the networks that are allowed for it, or a port of this agent',
+      )
     else if (listener.kind === 'shared-http' && named?.service === undefined && named?.host === undefined)
       this.fail(400, 'E_ROUTE_NO_NAME', 'neither x-mesh-service nor Host names a service')
     else this.unreachable()

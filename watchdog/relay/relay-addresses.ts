@@ -4,8 +4,8 @@
  * never what an application answers. A failed address is left out for a while that doubles with each failure in a row;
  * when everything is left out, everything is tried, because a guess is better than a refusal.
  */
-import { BlockList, isIP } from 'node:net'
 import { parseServiceName, serviceKey } from '../../contracts/endpoint.ts'
+import { FallbackAddresses } from '../../contracts/fallback-addresses.ts'
 import type { RelayListener, RelayTargets } from '../../contracts/relay-targets.ts'
 
 const firstRestMs = 1000
@@ -112,8 +112,13 @@ function directAddresses(
     listener.kind === 'shared-http' ? endpointsOf(targets, named?.service ?? named?.host) : listener.endpoints
   if (known !== undefined && known.length > 0) return readAddresses(known, 'direct')
   const fallback = named?.fallback === undefined ? undefined : readAddress(named.fallback)
-  if (fallback === undefined || !isAllowed(fallback.address, targets.fallbackNetworks)) return []
-  return [{ tier: 'direct', ...fallback }]
+  if (fallback === undefined) return []
+  const { port } = fallback
+  const address = new FallbackAddresses(targets.fallbackNetworks, targets.ownAddresses ?? []).find(
+    fallback.address,
+    port,
+  )
+  return address === undefined ? [] : [{ tier: 'direct', address, port }]
 }
 
 function endpointsOf(targets: RelayTargets, name: string | undefined): readonly string[] | undefined {
@@ -126,23 +131,6 @@ function endpointsOf(targets: RelayTargets, name: string | undefined): readonly 
   if (parsed === undefined) return undefined
   const key = serviceKey(parsed)
   return Object.hasOwn(targets.services, key) ? targets.services[key] : undefined
-}
-
-function isAllowed(address: string, networks: readonly string[]): boolean {
-  const family = isIP(address)
-  if (family === 0) return false
-  const list = new BlockList()
-  for (const network of networks) {
-    const [base = '', bits = ''] = network.split('/')
-    if (isIP(base) !== 0 && /^[0-9]{1,3}$/.test(bits)) {
-      try {
-        list.addSubnet(base, Number(bits), isIP(base) === 6 ? 'ipv6' : 'ipv4')
-      } catch {
-        // A network that cannot be one allows nothing.
-      }
-    }
-  }
-  return list.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }
 
 function readAddresses(texts: readonly string[], tier: RelayAddress['tier']): RelayAddress[] {

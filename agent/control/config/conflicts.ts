@@ -2,6 +2,7 @@
  * What no single field can tell: the same port twice, ranges that overlap, two applications that claim the same place.
  */
 import { serviceKey } from '../../../contracts/endpoint.ts'
+import { isLoopbackNetwork } from '../../../contracts/fallback-addresses.ts'
 import { tunnelProblems } from './tunnel-problems.ts'
 import { isLoopback } from '../../../contracts/ip-literal.ts'
 import { accountOf } from '../host/identities/account.ts'
@@ -117,6 +118,12 @@ export function configConflicts<Config extends AgentConfig>(
   for (const section of ['tracing', 'accessLog'] as const) {
     const { collector } = config[section]
     if (collector !== undefined) collectorConflicts([section, 'collector'], collector, report)
+  }
+
+  for (const [index, network] of config.fallbackNetworks.entries()) {
+    if (!isLoopbackNetwork(network)) continue
+    const what = `${network} lets every local caller reach what listens on loopback here, as the agent's own user`
+    report(['fallbackNetworks', index], what, 'warning')
   }
 
   filterConflicts(config.filters, report)

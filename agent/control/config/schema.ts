@@ -296,7 +296,9 @@ export const nodeSections = {
     .array(cidr())
     .max(256)
     .prefault([])
-    .describe('Networks that `x-mesh-fallback` may name; empty = none.'),
+    .describe(
+      'Networks that `x-mesh-fallback` may name; empty = none. Never followed: ports of this agent, link-local and metadata addresses; loopback only where a network of loopback is named.',
+    ),
   rpcProtocols: z
     .array(rpcProtocolSchema)
     .max(16)

@@ -100,7 +100,7 @@ export function fallbackRefused(address: string): Answer {
     403,
     'E_ROUTE_FALLBACK_REFUSED',
     'NR',
-    `${address} is outside the networks allowed for x-mesh-fallback`,
+    `${address} is not allowed for x-mesh-fallback: outside its networks, a port of this agent, link-local or metadata`,
   )
 }
 

@@ -1,5 +1,5 @@
-import { subnetSet } from '../route/subnet.ts'
-import type { SubnetSet } from '../route/subnet.ts'
+import { subnetSet } from '../../../contracts/subnet.ts'
+import type { SubnetSet } from '../../../contracts/subnet.ts'
 import type { Tallies } from '../observe/tallies.ts'
 import type { Arriving, IntakeStep, NextStep } from './arriving.ts'
 

@@ -1,8 +1,7 @@
-import { isIPv4, isIPv6 } from 'node:net'
-
 import { endpointAt } from '../../../contracts/endpoint.ts'
 import type { EndpointSet, ServiceKey } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { FallbackAddresses } from '../../../contracts/fallback-addresses.ts'
 import { endpointProtocol } from '../../../contracts/protocols.ts'
 import type { AppProtocol, EndpointProtocol } from '../../../contracts/protocols.ts'
 import { defaultTrafficPolicy } from '../../../contracts/policy-spec.ts'
@@ -29,14 +28,15 @@ import { GatewayTable } from '../route/gateway-table.ts'
 import { NameTable } from '../route/name-table.ts'
 import { ownVirtualHost } from '../route/own-host.ts'
 import { RouteIds } from '../route/route-ids.ts'
-import { subnetSet } from '../route/subnet.ts'
-import type { SubnetSet } from '../route/subnet.ts'
 import type { VirtualHost } from '../route/types.ts'
 import { compileVirtualHost, releaseVirtualHost } from '../route/virtual-host.ts'
 import { policyOf } from './service-policy.ts'
 
 /** Authorities whose virtual host is remembered; beyond it the memory starts anew. */
 const maxAuthorities = 4096
+/** Whose endpoints the addresses of `x-mesh-fallback` are. */
+export const fallbackService = 'fallback/x-mesh-fallback@@address' as ServiceKey
+
 /** Addresses of `x-mesh-fallback` that are held as destinations at the same time; idle ones give way. */
 export const maxFallbacks = 256
 
@@ -101,7 +101,7 @@ export class MeshState {
   private readonly keysOf = new Map<ServiceKey, Set<string>>()
   private readonly fallbacks = new Map<string, Upstream>()
   private readonly authorities = new Map<string, VirtualHost | null>()
-  private fallbackNetworks: SubnetSet = subnetSet([])
+  private fallbackAddresses = new FallbackAddresses([], [])
 
   constructor(deps: MeshStateDeps, events: MeshStateEvents) {
     this.deps = deps
@@ -152,13 +152,14 @@ export class MeshState {
   }
 
   /**
-   * A destination for `address:port` that a caller named; null when it is no address or outside the allowed networks,
-   * or cannot be spoken to.
+   * A destination for `address:port` that a caller named; null when it is no address or none that it may name, or
+   * cannot be spoken to.
    */
   fallback(text: string, protocol: EndpointProtocol = 'http1'): Upstream | null {
     const [host, port] = splitAuthority(text)
-    const address = host.startsWith('[') ? host.slice(1, -1) : host
-    if (port === undefined || !(isIPv4(address) || isIPv6(address)) || !this.fallbackNetworks.has(address)) return null
+    if (port === undefined) return null
+    const address = this.fallbackAddresses.find(host.startsWith('[') ? host.slice(1, -1) : host, Number(port))
+    if (address === undefined) return null
     const key = protocol === 'http1' ? `fallback|${address}|${port}` : `fallback|${protocol}|${address}|${port}`
     const known = this.fallbacks.get(key)
     if (known !== undefined) return known
@@ -280,7 +281,7 @@ export class MeshState {
     this.mesh = mesh
     this.limits = mesh.limits
     this.pseudonym = node.host.replace(/[^A-Za-z0-9!#$%&'*+.^_`|~-]/g, '-') || 'hostmesh'
-    this.fallbackNetworks = subnetSet(mesh.fallbackNetworks)
+    this.fallbackAddresses = new FallbackAddresses(mesh.fallbackNetworks, mesh.ownAddresses ?? [])
     this.events.onSettings()
   }
 
@@ -369,15 +370,14 @@ export class MeshState {
   }
 
   private singleEndpoint(address: string, port: number) {
-    const service = 'fallback/x-mesh-fallback@@address' as ServiceKey
     return createCluster({
-      service,
+      service: fallbackService,
       own: this.node.locality,
       policy: { ...defaultTrafficPolicy, panicShare: 0 },
       random: this.deps.random,
       now: this.deps.now(),
       endpoints: {
-        service,
+        service: fallbackService,
         version: 1,
         protectThreshold: 0,
         registry: '',

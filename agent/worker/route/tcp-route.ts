@@ -3,7 +3,7 @@ import type { TcpMatchSpec, TcpRouteSpec } from '../../../contracts/route-spec.t
 import type { ConnectionFilter, RouteFilter } from '../filters/filter.ts'
 import { compileDestination } from './destination.ts'
 import { sourceLabel } from './http-match.ts'
-import { subnetSet } from './subnet.ts'
+import { subnetSet } from '../../../contracts/subnet.ts'
 import type { ConnectionView, TcpCondition, TcpRoute, VirtualHost } from './types.ts'
 
 /** A list of conditions per match of the rule; any list that holds is enough, and no list at all takes everything. */

@@ -8,7 +8,7 @@
 import { isIP } from 'node:net'
 import { endpointId, metadataBounds, type Endpoint, type EndpointSet } from '../../../../contracts/endpoint.ts'
 import { lookedAtShare } from '../../../../contracts/registry-adapter.ts'
-import { forbiddenAddress, plainAddress, type ForbiddenAddress } from './forbidden-address.ts'
+import { forbiddenAddress, plainAddress, type ForbiddenAddress } from '../../../../contracts/forbidden-address.ts'
 
 export interface AcceptRules {
   /** For demonstrations and tests on one machine. */

@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
-import { forbiddenAddress } from '../endpoints/forbidden-address.ts'
+import { forbiddenAddress } from '../../../../contracts/forbidden-address.ts'
 import { withoutBrackets } from '../../../../contracts/ip-literal.ts'
 
 export interface FetchOptions {

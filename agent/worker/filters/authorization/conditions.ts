@@ -4,7 +4,7 @@
  * reading does; for what must not match it is the other way round.
  */
 import type { ConditionSpec } from '../../../../contracts/authorization-spec.ts'
-import { subnetSet } from '../../route/subnet.ts'
+import { subnetSet } from '../../../../contracts/subnet.ts'
 import { claimTexts } from '../../route/verified-token.ts'
 import type { Subject } from './subject.ts'
 import { textSet } from './text-set.ts'

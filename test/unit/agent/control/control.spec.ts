@@ -164,6 +164,7 @@ describe('control', () => {
     expect(file.body.names).to.include({ orders: key, 'DEFAULT_GROUP@@orders': key, [key]: key })
     expect(file.body.services[key]).to.deep.equal(['10.0.0.9:80'])
     expect(file.body.fallbackNetworks).to.deep.equal(['10.0.0.0/8'])
+    expect(file.body.ownAddresses).to.deep.include({ address: '127.0.0.1', port: 15_000 })
     expect(statSync(join(bench.folder, 'state', 'relay-targets.json')).mode & 0o777).to.equal(0o600)
   })
 

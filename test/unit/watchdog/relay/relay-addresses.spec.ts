@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { RelayListener, RelayTargets } from '../../../../contracts/relay-targets.ts'
+import type { RelayAddress } from '../../../../watchdog/relay/relay-addresses.ts'
 import { AddressHealth, RelayAddresses, readAddress } from '../../../../watchdog/relay/relay-addresses.ts'
 
 const listener: RelayListener = {
@@ -95,6 +96,20 @@ describe('where a relayed connection may go', () => {
     expect(of('unknown', undefined, '192.168.0.1:99')).to.deep.equal([])
     expect(of('unknown', undefined, 'localhost:99')).to.deep.equal([])
     expect(of('__proto__', 'constructor')).to.deep.equal([])
+  })
+
+  it('a fallback is never a port of the agent, nor what no endpoint may be', () => {
+    const list = new RelayAddresses(new AddressHealth())
+    const shared: RelayListener = { ...listener, kind: 'shared-http', service: undefined, endpoints: [], center: false }
+    const open = { ...targets, fallbackNetworks: ['0.0.0.0/0', '127.0.0.0/8'] }
+    const closed = { ...open, ownAddresses: [{ address: '127.0.0.1', port: 15_000 }] }
+    const of = (from: RelayTargets, fallback: string): RelayAddress[] =>
+      list.of(from, shared, { service: 'unknown', host: undefined, fallback }, 0)
+    expect(of(open, '127.0.0.1:15000'), 'of an older release').to.have.length(1)
+    expect(of(closed, '127.0.0.1:15000')).to.deep.equal([])
+    expect(of(closed, '[::ffff:127.0.0.1]:15000')).to.deep.equal([])
+    expect(of(closed, '169.254.169.254:80')).to.deep.equal([])
+    expect(of(closed, '127.0.0.1:80')).to.deep.equal([{ tier: 'direct', address: '127.0.0.1', port: 80 }])
   })
 
   it('reads addresses strictly', () => {

@@ -285,6 +285,14 @@ workers: many
     ])
   })
 
+  it('warns about networks of loopback that x-mesh-fallback may name, and about no other', () => {
+    const result = check('fallbackNetworks: [10.0.0.0/8, 127.0.0.0/8, "::1", 0.0.0.0/0]\n')
+    expect(result.isValid).to.equal(true)
+    expect(lines(result)).to.have.length(2)
+    expect(lines(result)[0]).to.match(/warning: fallbackNetworks\[1\]: 127.0.0.0\/8 lets every local caller reach/)
+    expect(lines(result)[1]).to.match(/warning: fallbackNetworks\[2\]: ::1\/128 lets/)
+  })
+
   it('warns about a password that other users can read', () => {
     writeFileSync(join(folder, 'password'), 'x', { mode: 0o644 })
     writeFileSync(join(folder, 'user'), 'x', { mode: 0o600 })

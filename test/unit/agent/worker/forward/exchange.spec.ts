@@ -163,6 +163,26 @@ describe('an HTTP/1.1 exchange', () => {
     await outside.expect(/^HTTP\/1\.1 403 [^]*E_ROUTE_FALLBACK_REFUSED/)
   })
 
+  it('follows x-mesh-fallback to no port of the agent itself, in any spelling', async () => {
+    const { metric, port } = await worker({
+      mesh: {
+        fallbackNetworks: ['127.0.0.0/8', '0.0.0.0/0'],
+        ownAddresses: [{ address: '127.0.0.1', port: second.port }],
+      },
+      service: { endpoints: [] },
+    })
+    for (const named of [`127.0.0.1:${second.port}`, `[::ffff:127.0.0.1]:${second.port}`, '169.254.169.254:80']) {
+      const caller = await call(port('shared'))
+      caller.send(`POST / HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\nX-Mesh-Fallback: ${named}\r\n\r\n`)
+      await caller.expect(/^HTTP\/1\.1 403 [^]*E_ROUTE_FALLBACK_REFUSED/)
+    }
+    expect(second.requests).to.have.length(0)
+    const back = await call(port('orders'))
+    back.send(get('/', `X-Mesh-Fallback: 127.0.0.1:${port('shared')}\r\n`))
+    await back.expect(/^HTTP\/1\.1 503 /)
+    expect(metric('hostmesh_loop_dials_total')).to.be.above(0)
+  })
+
   it('lets no peer at an inbound port choose an address by x-mesh-fallback', async () => {
     const { change, port } = await worker({
       mesh: { fallbackNetworks: ['127.0.0.0/8'] },

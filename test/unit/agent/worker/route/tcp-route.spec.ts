@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { subnetSet } from '../../../../../agent/worker/route/subnet.ts'
+import { subnetSet } from '../../../../../contracts/subnet.ts'
 import { matchTcpRoute } from '../../../../../agent/worker/route/tcp-route.ts'
 import type { TcpMatchSpec, TcpRouteSpec } from '../../../../../contracts/route-spec.ts'
 import { app, compiled, connection, hostSpec, key } from '../../../../support/routing.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { forbiddenAddress, plainAddress } from '../../../../../../agent/control/core/endpoints/forbidden-address.ts'
+import { forbiddenAddress, plainAddress } from '../../../contracts/forbidden-address.ts'
 
 const asHex = (address: string): string => {
   const [a, b, c, d] = address.split('.').map(Number) as [number, number, number, number]
