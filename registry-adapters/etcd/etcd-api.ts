@@ -26,6 +26,11 @@ export interface WatchWord {
   readonly revision: bigint
 }
 
+interface Credentials {
+  readonly name: string
+  readonly password: string
+}
+
 const timeoutMs = 5000
 /** etcd says something every ten minutes at least, when asked to (`progress_notify`). */
 const watchSilenceMs = 660_000
@@ -52,10 +57,11 @@ interface Reply {
 
 export class EtcdApi {
   private readonly http: HttpClient
-  private readonly credentials: () => { readonly name: string; readonly password: string } | undefined
+  private readonly credentials: () => Credentials | undefined
   private currentToken: string | undefined
+  private loggingIn: Promise<void> | undefined
 
-  constructor(http: HttpClient, credentials: () => { readonly name: string; readonly password: string } | undefined) {
+  constructor(http: HttpClient, credentials: () => Credentials | undefined) {
     this.http = http
     this.credentials = credentials
   }
@@ -170,25 +176,26 @@ export class EtcdApi {
 
   private async call(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
     const credentials = this.credentials()
-    if (credentials !== undefined && this.currentToken === undefined) await this.logIn(credentials, signal)
+    if (credentials === undefined) return this.post(method, body, signal)
+    if (this.currentToken === undefined) await this.logIn(credentials, signal)
+    const used = this.currentToken
     try {
       return await this.post(method, body, signal)
     } catch (error) {
-      const isTokenOver = (error as MeshError).code === 'E_REGISTRY_DENIED' && credentials !== undefined
-      if (!isTokenOver || this.currentToken === undefined) throw error
+      if ((error as MeshError).code !== 'E_REGISTRY_DENIED') throw error
     }
-    // a token lives some minutes
-    this.currentToken = undefined
-    await this.logIn(credentials!, signal)
+    // a token lives some minutes, or until users change; another call may have a new one already, or be asking for it
+    if (this.currentToken === used) this.currentToken = undefined
+    if (this.currentToken === undefined) await this.logIn(credentials, signal)
     return this.post(method, body, signal)
   }
 
-  private async logIn(
-    credentials: { readonly name: string; readonly password: string },
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const { token } = await this.post('auth/authenticate', credentials, signal)
-    this.currentToken = token
+  /** Once for all who wait for it: etcd makes each log-in slow on purpose. */
+  private async logIn(credentials: Credentials, signal?: AbortSignal): Promise<void> {
+    this.loggingIn ??= this.post('auth/authenticate', credentials)
+      .then(({ token }) => void (this.currentToken = token))
+      .finally(() => (this.loggingIn = undefined))
+    await orAborted(this.loggingIn, signal)
   }
 
   private async post(method: string, body: object, signal?: AbortSignal): Promise<Reply> {
@@ -206,8 +213,20 @@ export class EtcdApi {
   }
 }
 
+/** The work goes on for others. */
+function orAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    const end = (): void => reject(new MeshError('E_REGISTRY_UNREACHABLE', 'etcd: the question was given up'))
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end)
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', end))
+  })
+}
+
+/** A change of any user or role ends the tokens from before it: `auth store is old`; in older releases `in header`. */
 function isDenial(words: string): boolean {
-  return /permission denied|invalid auth token|authentication failed|user name is empty/.test(words)
+  return /permission denied|invalid auth token|authentication failed|user name is empty|revision .+ is old/.test(words)
 }
 
 function messageOf({ error, message }: Reply): string {

@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -32,8 +32,11 @@ export async function needsEtcd(context: Mocha.Context): Promise<void> {
   }
 }
 
-export async function startEtcd(): Promise<EtcdServer> {
+/** `jwt`: its tokens say for which users and roles they were made, as in clusters; otherwise they are names of its own. */
+export async function startEtcd({ tokens = 'simple' }: { tokens?: 'simple' | 'jwt' } = {}): Promise<EtcdServer> {
   const home = mkdtempSync(join(tmpdir(), 'hostmesh-etcd-'))
+  const secret = join(home, 'secret')
+  writeFileSync(secret, 'a secret of this test alone', { mode: 0o600 })
   const [port, peer] = [await freePort(), await freePort()]
   const url = `http://127.0.0.1:${port}`
   let child: ChildProcess | undefined
@@ -78,6 +81,8 @@ export async function startEtcd(): Promise<EtcdServer> {
           `http://127.0.0.1:${peer}`,
           '--initial-cluster',
           `default=http://127.0.0.1:${peer}`,
+          '--auth-token',
+          tokens === 'jwt' ? `jwt,priv-key=${secret},sign-method=HS256,ttl=10m` : 'simple',
           '--logger',
           'zap',
         ],
