@@ -62,6 +62,8 @@ const maxLineBytes = 4 * 1024 * 1024
  * places of their own, more than any configuration needs (the rules and slices of a cluster: 196).
  */
 const maxSockets = { questions: 128, streams: 256 } as const
+/** So much, and for so long, the rest of a refusal is read. */
+const maxUnused = { bytes: 64 * 1024, ms: 5000 } as const
 
 export class HttpClient {
   private readonly options: HttpClientOptions
@@ -213,7 +215,7 @@ export class HttpClient {
         if (totalMs === undefined) cancel()
         const { statusCode } = response
         if (statusCode === 401 || statusCode === 403) {
-          response.resume()
+          this.leave(response)
           fail(new MeshError('E_REGISTRY_DENIED', `${this.what(question)}: refused with ${statusCode}`), false)
           return
         }
@@ -230,6 +232,17 @@ export class HttpClient {
         )
       })
       request.end(text)
+    })
+  }
+
+  /** Nothing of it is used. What ends soon leaves its connection to others; anything else gives its place back. */
+  private leave(response: http.IncomingMessage): void {
+    let left = maxUnused.bytes
+    const cancel = this.options.clock.after(maxUnused.ms, () => response.destroy())
+    response.on('close', cancel)
+    response.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left < 0) response.destroy()
     })
   }
 
