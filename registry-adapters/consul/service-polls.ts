@@ -153,16 +153,18 @@ export class ServicePolls {
     try {
       const answer = await this.deps.ask(poll.name, poll.index, this.waitMs(), abort.signal)
       if (!poll.isOver && !abort.signal.aborted) {
-        poll.failures = 0
-        poll.index = nextIndex(poll.index, answer.headers['x-consul-index'])
-        poll.notBefore = poll.paidAt - burst * minGapMs
+        // a refusal has no index, so nothing at Consul keeps the next question waiting
+        if (answer.status < 200 || answer.status > 299) this.backOff(poll)
+        else {
+          poll.failures = 0
+          poll.index = nextIndex(poll.index, answer.headers['x-consul-index'])
+          poll.notBefore = poll.paidAt - burst * minGapMs
+        }
         this.deps.onAnswer(poll.key, answer)
       }
     } catch (error) {
       if (!poll.isOver && !abort.signal.aborted) {
-        poll.index = 0n
-        const pauseMs = Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(poll.failures++, 8))
-        poll.notBefore = this.deps.clock.monotonic() + pauseMs * (0.5 + 0.5 * this.deps.random())
+        this.backOff(poll)
         this.deps.onFailure(poll.key, error as MeshError)
       }
     } finally {
@@ -175,6 +177,12 @@ export class ServicePolls {
         this.go()
       })
     }
+  }
+
+  private backOff(poll: Poll): void {
+    poll.index = 0n
+    const pauseMs = Math.min(maxRetryMs, minRetryMs * 2 ** Math.min(poll.failures++, 8))
+    poll.notBefore = this.deps.clock.monotonic() + pauseMs * (0.5 + 0.5 * this.deps.random())
   }
 
   /** Alone on its place a question waits as long as it may; otherwise all of a place have had their turn in time. */

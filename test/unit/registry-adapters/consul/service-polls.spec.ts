@@ -42,6 +42,29 @@ describe('blocking queries at Consul', () => {
     expect(asked()).to.be.within(600, 630)
     polls.close()
   })
+
+  it('ask one that refuses each ever more rarely, tell each refusal, and wait for changes again once it does not', async () => {
+    let told = 0
+    const { asked, answer, polls, clock } = openPolls({ onAnswer: () => void told++ })
+    const pass = async (ms: number, status: number): Promise<void> => {
+      for (let passed = 0; passed < ms; passed += 10) {
+        await turns()
+        answer(status)
+        await turns()
+        clock.advance(10)
+      }
+    }
+    await pass(60_000, 429)
+    expect(asked()).to.be.within(10, 15)
+    expect(told).to.be.within(10, 15)
+    await pass(10_000, 200)
+    const before = asked()
+    await pass(1000, 200)
+    expect(asked() - before, 'as if nothing had been').to.be.within(9, 11)
+    await pass(2000, 500)
+    expect(asked() - before, 'the pause begins anew').to.be.within(12, 14)
+    polls.close()
+  })
 })
 
 /** Until what one turn began in the next is done. */
@@ -75,6 +98,7 @@ function openPolls({ onAsk, onAnswer }: { onAsk?: () => void; onAnswer?: () => v
     clock,
     polls,
     asked: () => asked,
-    answer: () => waiting.shift()?.({ status: 200, headers: { 'x-consul-index': '7' }, text: '[]' }),
+    answer: (status = 200) =>
+      waiting.shift()?.({ status, headers: status === 200 ? { 'x-consul-index': '7' } : {}, text: '[]' }),
   }
 }
