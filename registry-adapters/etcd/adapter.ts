@@ -26,6 +26,8 @@ interface Listed {
   readonly instances: Map<string, Endpoint>
   /** Changes that came while the list was asked for. */
   isListing: boolean
+  /** Somebody wants it listed anew since that list was asked for, which may be older than what the watch says now. */
+  isOutdated: boolean
   missed: WatchWord['events'][number][]
 }
 
@@ -80,7 +82,13 @@ export class EtcdAdapter extends PulsedAdapter {
   }
 
   protected follow(key: ServiceKey, service: ServiceName): void {
-    this.listed.set(key, { service: service.name, instances: new Map(), isListing: false, missed: [] })
+    this.listed.set(key, {
+      service: service.name,
+      instances: new Map(),
+      isListing: false,
+      isOutdated: false,
+      missed: [],
+    })
     if (this.pulse.isAlive) this.again(key)
   }
 
@@ -93,13 +101,15 @@ export class EtcdAdapter extends PulsedAdapter {
     while (this.questions < maxQuestions && this.waiting.length > 0) {
       const key = this.waiting.shift()!
       const listed = this.listed.get(key)
-      if (listed !== undefined && !listed.isListing) void this.list(key, listed)
+      if (listed?.isListing === true) listed.isOutdated = true
+      else if (listed !== undefined) void this.list(key, listed)
     }
   }
 
   private async list(key: ServiceKey, listed: Listed): Promise<void> {
     this.questions++
     listed.isListing = true
+    listed.isOutdated = false
     listed.missed = []
     try {
       const all = await this.api.list(`${this.settings.prefix}/${listed.service}/`)
@@ -119,7 +129,8 @@ export class EtcdAdapter extends PulsedAdapter {
     } finally {
       listed.isListing = false
       this.questions--
-      if (listed.missed.length >= maxMissed) this.again(key)
+      const isWanted = this.listed.get(key) === listed && !this.isClosed
+      if (isWanted && (listed.isOutdated || listed.missed.length >= maxMissed)) this.again(key)
       this.go()
     }
   }
