@@ -161,7 +161,10 @@ export class CenterAdapter implements RegistryAdapter {
         this.rules.take(name, value)
         this.ruleVersions.set(name, version)
       }
-      for (const name of removed) this.rules.take(name, undefined)
+      for (const name of removed) {
+        this.ruleVersions.delete(name)
+        this.rules.take(name, undefined)
+      }
       return
     }
     if (typeUrl !== typeUrls.endpoints)
@@ -179,7 +182,10 @@ export class CenterAdapter implements RegistryAdapter {
         problems.push(`${key}: ${error.message}`)
       }
     }
-    for (const name of removed) this.state.services.publish(name as ServiceKey, [])
+    for (const name of removed as readonly ServiceKey[]) {
+      this.known.delete(name)
+      this.state.services.publish(name, [])
+    }
     if (this.isConfirming) this.confirmOthers(news)
     const [first, ...more] = problems
     if (first !== undefined) throw new RangeError(more.length === 0 ? first : `${first}; and ${more.length} more`)

@@ -4,7 +4,7 @@ import type { RegistryAdapter } from '../../../contracts/registry-adapter.ts'
 import { Resources, type ResourceSource } from '../../../global-mesh-center/xds/resources.ts'
 import { XdsServer } from '../../../global-mesh-center/xds/xds-server.ts'
 import { createCenterAdapter } from '../../../registry-adapters/center/index.ts'
-import { typeUrls } from '../../../registry-adapters/center/wire/delta.ts'
+import { meshRules, typeUrls } from '../../../registry-adapters/center/wire/delta.ts'
 import { encodeAssignment } from '../../../registry-adapters/center/wire/load-assignment.ts'
 import type { OutsideInstance } from '../../compliance/registry-adapter.ts'
 import { recordedDeps } from '../registry-listener.ts'
@@ -27,8 +27,11 @@ export function centerAdapterAt(port: number, host = '127.0.0.1', tls?: { readon
 /** A center whose registries say what the test says. */
 export class ToldCenter {
   readonly source: ResourceSource
-  private readonly values = new Map<string, Buffer>()
+  private readonly values = new Map<string, Buffer | undefined>()
   private readonly followers = new Map<string, (value: Buffer | undefined) => void>()
+  /** Of services by key, or of the mesh as a whole; a name that is not there has not been answered yet. */
+  private readonly rules = new Map<string, Buffer | undefined>()
+  private readonly ruleFollowers = new Map<string, (value: Buffer | undefined) => void>()
   private server: XdsServer | undefined
   port = 0
 
@@ -36,7 +39,9 @@ export class ToldCenter {
     this.source = {
       follow: (name, onValue) => {
         this.followers.set(name, onValue)
-        setImmediate(() => this.followers.get(name)?.(this.values.get(name) ?? assignment(name, [])))
+        setImmediate(() =>
+          this.followers.get(name)?.(this.values.has(name) ? this.values.get(name) : assignment(name, [])),
+        )
         return () => void this.followers.delete(name)
       },
     }
@@ -44,7 +49,13 @@ export class ToldCenter {
 
   /** PEM; absent = plain. */
   async start(tls?: { readonly cert: string; readonly key: string }): Promise<void> {
-    const nothing = new Resources(typeUrls.rules, { follow: () => () => undefined })
+    const rules = new Resources(typeUrls.rules, {
+      follow: (name, onValue) => {
+        this.ruleFollowers.set(name, onValue)
+        if (this.rules.has(name)) setImmediate(() => onValue(this.rules.get(name)))
+        return () => void this.ruleFollowers.delete(name)
+      },
+    })
     this.server = new XdsServer(
       {
         address: `127.0.0.1:${this.port}`,
@@ -54,7 +65,7 @@ export class ToldCenter {
         takesCertificates: false,
         issuer: undefined,
         endpoints: this.source,
-        rulesOf: () => nothing,
+        rulesOf: () => rules,
       },
       { ...recordedDeps(), clock: systemClock },
     )
@@ -65,10 +76,17 @@ export class ToldCenter {
     await this.server?.close()
   }
 
-  set(service: ServiceName, value: Buffer): void {
+  /** undefined: it has no such service any more. */
+  set(service: ServiceName, value: Buffer | undefined): void {
     const key = serviceKey(service)
     this.values.set(key, value)
     this.followers.get(key)?.(value)
+  }
+
+  /** Rules that are about no single service; undefined: it has none. */
+  setMeshRules(value: Buffer | undefined): void {
+    this.rules.set(meshRules, value)
+    this.ruleFollowers.get(meshRules)?.(value)
   }
 
   put(service: ServiceName, instances: readonly OutsideInstance[]): void {

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { encodeRules } from '../../../../registry-adapters/center/wire/service-rules.ts'
 import { ToldCenter, centerAdapterAt } from '../../../support/center/told-center.ts'
 import { Authority } from '../../../support/tls/authority.ts'
 import { eventually, recordingListener } from '../../../support/registry-listener.ts'
@@ -27,6 +28,52 @@ describe('a center as a registry', () => {
       expect(heard[1]!.ids).to.deep.equal([])
       center.put(named('second'), [{ address: '10.1.0.1', port: 8001 }])
       await heard[1]!.untilIds(['10.1.0.1:8001'])
+    } finally {
+      await adapter.close()
+      await center.stop()
+    }
+  })
+
+  it('says of a service that it lost while it was away that it has none, and not once more what it had', async () => {
+    const center = new ToldCenter()
+    await center.start()
+    const adapter = centerAdapterAt(center.port)
+    const listener = recordingListener()
+    try {
+      center.put(named('orders'), [{ address: '10.1.0.1', port: 8000 }])
+      adapter.subscribe(named('orders'), listener)
+      adapter.start()
+      await listener.untilIds(['10.1.0.1:8000'])
+      await center.stop()
+      await eventually(() => listener.problems.length > 0, 'the loss')
+      center.set(named('orders'), undefined)
+      await center.start()
+      await eventually(() => listener.sets.length > 1, 'a word of the center that is back')
+      expect(listener.story.slice(2).map((word) => word.trim())).to.deep.equal(['set'])
+    } finally {
+      await adapter.close()
+      await center.stop()
+    }
+  })
+
+  it('has rules again that were away before the center was', async () => {
+    const center = new ToldCenter()
+    await center.start()
+    const adapter = centerAdapterAt(center.port)
+    const rules = encodeRules([{ name: 'Sidecar shop/default', text: '{}' }])
+    let told: readonly string[] | undefined
+    try {
+      center.setMeshRules(rules)
+      adapter.rules!.watch((collections) => (told = collections.map(({ name }) => name)))
+      adapter.start()
+      await eventually(() => told?.length === 1, 'the rule')
+      center.setMeshRules(undefined)
+      await eventually(() => told?.length === 0, 'its end')
+      await center.stop()
+      await eventually(() => !adapter.status().connected, 'the loss')
+      center.setMeshRules(rules)
+      await center.start()
+      await eventually(() => told?.length === 1, 'the rule once more')
     } finally {
       await adapter.close()
       await center.stop()
