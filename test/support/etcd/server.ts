@@ -32,7 +32,7 @@ export async function needsEtcd(context: Mocha.Context): Promise<void> {
   }
 }
 
-/** `jwt`: its tokens say for which users and roles they were made, as in clusters; otherwise they are names of its own. */
+/** `jwt`: its tokens say for which users and roles they were made; otherwise they are names of its own. */
 export async function startEtcd({ tokens = 'simple' }: { tokens?: 'simple' | 'jwt' } = {}): Promise<EtcdServer> {
   const home = mkdtempSync(join(tmpdir(), 'hostmesh-etcd-'))
   const secret = join(home, 'secret')
