@@ -119,7 +119,11 @@ export class KubernetesAdapter extends PulsedAdapter {
       registry: this.name,
       api: this.api,
       watchMs: this.settings.watchMs,
+      onListed: () => void this.refusals.delete(namespace),
       onSlices: (service, slices) => this.publish(namespace, service, [...slices]),
+      onRefused: (service, problem) => {
+        for (const { key } of this.wanted.get(`${namespace}/${service}`) ?? []) this.state.refused(key, problem)
+      },
       onProblem: (problem) => {
         this.refusals.set(namespace, problem)
         for (const [place, wanted] of this.wanted)
@@ -131,12 +135,11 @@ export class KubernetesAdapter extends PulsedAdapter {
   }
 
   protected override get isAllRefused(): boolean {
-    return this.refusals.size >= this.namespaces.size
+    return this.refusals.size >= this.namespaces.size || super.isAllRefused
   }
 
   protected override problem(whole: MeshError | undefined): RegistryProblem | undefined {
-    const refusal = whole ?? this.refusals.values().next().value
-    return refusal === undefined ? undefined : this.state.problemOf(refusal)
+    return super.problem(whole ?? this.refusals.values().next().value)
   }
 
   protected get server(): string | undefined {
@@ -179,9 +182,10 @@ export class KubernetesAdapter extends PulsedAdapter {
   }
 
   private publish(namespace: string, service: string, slices: readonly EndpointSlice[]): void {
-    this.refusals.delete(namespace)
-    for (const { key, portName } of this.wanted.get(`${namespace}/${service}`) ?? [])
+    for (const { key, portName } of this.wanted.get(`${namespace}/${service}`) ?? []) {
+      this.state.taken(key)
       this.state.services.publish(key, endpointsOf(slices, portName))
+    }
   }
 
   protected lost(): void {

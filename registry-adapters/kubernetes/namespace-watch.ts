@@ -13,8 +13,12 @@ export interface NamespaceWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'
   readonly registry: string
   readonly api: KubernetesApi
   readonly watchMs: number
+  /** The namespace was read; told before what it says of each service. */
+  onListed(): void
   /** All slices of a wanted service, after a list or a change. */
   onSlices(service: string, slices: Iterable<EndpointSlice>): void
+  /** This service cannot be read although a server answers; it is asked again. */
+  onRefused(service: string, problem: MeshError): void
   /** The namespace cannot be read although a server answers. */
   onProblem(problem: MeshError): void
   /** Something failed that may be the server. */
@@ -22,6 +26,9 @@ export interface NamespaceWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'
 }
 
 const retryMs = 500
+/** A list that a change overtook is asked for again so much later, each time twice as late, ms. */
+const leastRepeatMs = 100
+const mostRepeatMs = 5000
 /**
  * Slices of one service; Kubernetes puts 100 endpoints into one, so that this is far above every bound on endpoints.
  */
@@ -36,6 +43,8 @@ export class NamespaceWatch {
   private readonly changes = new Map<string, number>()
   /** Wanted while a list came in, of which pages may have been thrown away already. */
   private readonly late = new Set<string>()
+  /** What takes back a question that is asked again later, by service. */
+  private readonly repeats = new Map<string, () => void>()
   private readonly watch: ObjectWatch
 
   constructor(namespace: string, deps: NamespaceWatchDeps) {
@@ -50,7 +59,7 @@ export class NamespaceWatch {
       isWanted: (item) => this.wanted.has(labelled(item) ?? ''),
       onList: (items) => this.listed(items),
       onWord: (word) => this.hear(word),
-      onFailure: (error) => this.failed(error),
+      onFailure: (error) => this.failed(error, () => deps.onProblem(error)),
     })
   }
 
@@ -70,10 +79,12 @@ export class NamespaceWatch {
     this.wanted.delete(service)
     this.changes.delete(service)
     this.late.delete(service)
+    this.repeats.get(service)?.()
+    this.repeats.delete(service)
   }
 
   /** Lists one service anew. */
-  again(service: string): void {
+  again(service: string, repeatMs = leastRepeatMs): void {
     const { signal } = this.watch
     if (signal === undefined) return
     const changes = this.changes.get(service) ?? 0
@@ -82,7 +93,7 @@ export class NamespaceWatch {
         const slices = this.wanted.get(service)
         if (slices === undefined || signal.aborted) return
         if ((this.changes.get(service) ?? 0) !== changes) {
-          this.again(service)
+          this.later(service, signal, repeatMs, Math.min(mostRepeatMs, 2 * repeatMs))
           return
         }
         this.replace(service, slices, items)
@@ -90,12 +101,21 @@ export class NamespaceWatch {
       },
       (error: unknown) => {
         if (signal.aborted) return
-        this.failed(error as MeshError)
-        this.deps.clock.after(retryMs, () => {
-          if (!signal.aborted && this.wanted.has(service)) this.again(service)
-        })
+        this.failed(error as MeshError, () => this.deps.onRefused(service, error as MeshError))
+        this.later(service, signal, retryMs, leastRepeatMs)
       },
     )
+  }
+
+  /** However many asked for a service, one question waits. */
+  private later(service: string, signal: AbortSignal, ms: number, repeatMs: number): void {
+    if (!this.wanted.has(service)) return
+    this.repeats.get(service)?.()
+    const cancel = this.deps.clock.after(ms, () => {
+      this.repeats.delete(service)
+      if (!signal.aborted) this.again(service, repeatMs)
+    })
+    this.repeats.set(service, cancel)
   }
 
   /** Lists and watches until `stop()`. */
@@ -108,6 +128,7 @@ export class NamespaceWatch {
   }
 
   private listed(items: readonly unknown[]): void {
+    this.deps.onListed()
     const byService = new Map<string, unknown[]>()
     for (const item of items) {
       const service = labelled(item)
@@ -146,18 +167,28 @@ export class NamespaceWatch {
 
   private hear({ type, object }: WatchWord): void {
     const service = labelled(object)
+    const name = (object as { metadata?: { name?: unknown } | null } | null)?.metadata?.name
+    if (type === 'MODIFIED' && typeof name === 'string') this.takeFromOthers(name, service)
     const slices = service === undefined ? undefined : this.wanted.get(service)
     if (service === undefined || slices === undefined) return
-    const { name } = (object as { metadata: { name?: unknown } }).metadata
     const slice = readSlice(object)
     const isTooMuch = slices.size >= maxSlices && slice !== undefined && !slices.has(slice.name)
     if ((slice === undefined || isTooMuch) && type !== 'DELETED') {
       this.refuse(service, name)
       return
     }
-    this.changes.set(service, (this.changes.get(service) ?? 0) + 1)
     if (type !== 'DELETED' && slice !== undefined) slices.set(slice.name, slice)
     else if (typeof name === 'string') slices.delete(name)
+    this.changed(service, slices)
+  }
+
+  /** A slice whose label names another service now, or none, is no longer of the one before. */
+  private takeFromOthers(name: string, service: string | undefined): void {
+    for (const [other, slices] of this.wanted) if (other !== service && slices.delete(name)) this.changed(other, slices)
+  }
+
+  private changed(service: string, slices: ReadonlyMap<string, EndpointSlice>): void {
+    this.changes.set(service, (this.changes.get(service) ?? 0) + 1)
     this.deps.onSlices(service, slices.values())
   }
 
@@ -170,9 +201,9 @@ export class NamespaceWatch {
     )
   }
 
-  private failed(error: MeshError): void {
+  private failed(error: MeshError, refuse: () => void): void {
     if (error.code === 'E_REGISTRY_UNREACHABLE' || error.code === 'E_REGISTRY_TIMEOUT') this.deps.onTrouble()
-    else this.deps.onProblem(error)
+    else refuse()
   }
 }
 

@@ -21,6 +21,12 @@ export interface ObjectWatchDeps extends Pick<AdapterDeps, 'clock' | 'random'> {
   onFailure(error: MeshError): void
 }
 
+/**
+ * Watches begin so far apart at least, ms: twice as far after each that ended sooner and brought nothing new, so that a
+ * server or a proxy that ends them at once is not asked without a pause.
+ */
+const leastApartMs = 100
+const mostApartMs = 10_000
 const retryMs = 500
 /** What no repetition heals by itself. */
 const deniedRetryMs = 10_000
@@ -63,6 +69,7 @@ export class ObjectWatch {
   private async loop(signal: AbortSignal): Promise<void> {
     const { api, clock, random, watchMs } = this.deps
     let collection = this.deps.collection()
+    let apartMs = leastApartMs
     while (!signal.aborted) {
       let pauseMs = 0
       try {
@@ -75,9 +82,18 @@ export class ObjectWatch {
         }
         // never all agents at the same moment
         const lastMs = watchMs * (0.75 + 0.5 * random())
+        const begunAt = clock.monotonic()
+        let isFruitful = false
         await api.watch(collection, this.resourceVersion, lastMs, signal, (word) => {
-          if (!signal.aborted) this.hear(word)
+          if (signal.aborted) return
+          const before = this.resourceVersion
+          this.hear(word)
+          if (word.type !== 'BOOKMARK' && this.resourceVersion !== before) isFruitful = true
         })
+        const livedMs = clock.monotonic() - begunAt
+        if (isFruitful || livedMs >= Math.min(mostApartMs, lastMs / 2)) apartMs = leastApartMs
+        pauseMs = Math.max(0, apartMs - livedMs)
+        apartMs = Math.min(mostApartMs, 2 * apartMs)
       } catch (error) {
         if (signal.aborted) return
         const { code } = error as MeshError

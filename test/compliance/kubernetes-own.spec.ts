@@ -158,6 +158,59 @@ describe('Kubernetes, what only it has', function () {
     expect(first.sets).to.have.length(2)
   })
 
+  const carts: ServiceName = { ...orders, name: 'carts' }
+  const cartsSlice = (name: string, addresses: readonly string[]): StandInObject => {
+    const one = slice(name, addresses)
+    one.metadata.labels = { 'kubernetes.io/service-name': 'carts' }
+    return one
+  }
+
+  it('a question about one service that is refused makes that one old, alone, and status names it until it is answered', async () => {
+    cluster.put('endpointslices', group, slice('a', ['10.0.0.1']))
+    cluster.put('endpointslices', group, cartsSlice('b', ['10.0.0.2']))
+    adapter = adapterAt(cluster.port)
+    adapter.start()
+    const [first, second, other] = [recordingListener(), recordingListener(), recordingListener()]
+    adapter.subscribe(orders, first)
+    adapter.subscribe(carts, other)
+    await first.untilIds(['10.0.0.1:8080'])
+    await other.untilIds(['10.0.0.2:8080'])
+    cluster.listStatus = 429
+    adapter.subscribe({ ...orders, name: 'orders:grpc' }, second)
+    await eventually(() => first.problems.length === 1 && second.problems.length === 1, 'the refusal')
+    // a change of the other one is no answer to the question
+    cluster.put('endpointslices', group, cartsSlice('b', ['10.0.0.2', '10.0.0.3']))
+    await other.untilIds(['10.0.0.2:8080', '10.0.0.3:8080'])
+    expect(other.problems).to.deep.equal([])
+    expect(adapter.status().problem?.message).to.include('429')
+    expect(adapter.status().connected).to.equal(true)
+    cluster.listStatus = undefined
+    await second.untilIds(['10.0.0.1:9090'])
+    await eventually(() => adapter!.status().problem === undefined, 'nothing to be wrong any more')
+  })
+
+  for (const [words, label] of [
+    ['another service', 'carts'],
+    ['a service that nobody wants', 'nobody'],
+    ['none', undefined],
+  ] as const)
+    it(`a slice whose label comes to name ${words} is no longer of the first`, async () => {
+      cluster.put('endpointslices', group, slice('a', ['10.0.0.1']))
+      cluster.put('endpointslices', group, slice('moved', ['10.0.0.2']))
+      adapter = adapterAt(cluster.port)
+      adapter.start()
+      const [first, other] = [recordingListener(), recordingListener()]
+      adapter.subscribe(orders, first)
+      adapter.subscribe(carts, other)
+      await first.untilIds(['10.0.0.1:8080', '10.0.0.2:8080'])
+      await eventually(() => cluster.watches === 1, 'the watch')
+      const moved = slice('moved', ['10.0.0.2'])
+      moved.metadata.labels = label === undefined ? {} : { 'kubernetes.io/service-name': label }
+      cluster.put('endpointslices', group, moved)
+      await first.untilIds(['10.0.0.1:8080'])
+      if (label === 'carts') await other.untilIds(['10.0.0.2:8080'])
+    })
+
   const registration = {
     service: orders,
     address: '10.2.0.1',

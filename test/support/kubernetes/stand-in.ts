@@ -43,6 +43,8 @@ export interface KubernetesStandIn {
   holdLists(): void
   sendLists(): void
   readonly held: number
+  /** Lists by label are answered with this status; undefined = with what there is. */
+  listStatus: number | undefined
   /** Sends every watcher a bookmark. */
   bookmark(): void
   stop(): Promise<void>
@@ -159,6 +161,8 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
       return send(201, made)
     }
     if (url.searchParams.get('watch') === '1') return watch(place, url, response, refuse)
+    if (selector !== null && standIn.listStatus !== undefined)
+      return refuse(standIn.listStatus, 'TooManyRequests', 'try again later')
     const all = [...storeOf(place).values()].filter(isSelected)
     const limit = Number(url.searchParams.get('limit') ?? all.length)
     // one is only asked for to see whether anything can be asked for
@@ -233,6 +237,7 @@ export async function startKubernetesStandIn(): Promise<KubernetesStandIn> {
     forbidden: new Set(),
     token: undefined,
     beforeWrite: undefined,
+    listStatus: undefined,
     compact: () => {
       events = []
       oldest = ++version
