@@ -4,9 +4,8 @@
  * never followed is what no endpoint of a registry may be (link-local addresses, metadata services, …) and where this
  * host's agent itself listens. Loopback is only where a network of the operator is one of loopback; `0.0.0.0/0` is not.
  */
-import { networkInterfaces } from 'node:os'
 import { forbiddenAddress, plainAddress } from './forbidden-address.ts'
-import { isListeningAt } from './listening-at.ts'
+import { interfaceAddresses, isListeningAt } from './listening-at.ts'
 import type { ListeningAddress } from './snapshot.ts'
 import { subnetSet } from './subnet.ts'
 import type { SubnetSet } from './subnet.ts'
@@ -37,8 +36,4 @@ export class FallbackAddresses {
 /** Of a network in CIDR form. */
 export function isLoopbackNetwork(network: string): boolean {
   return forbiddenAddress(network.split('/', 1)[0]!) === 'loopback'
-}
-
-function interfaceAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
 }

@@ -1,4 +1,5 @@
 /** Whether a listening socket is at an address that somebody dials. */
+import { networkInterfaces } from 'node:os'
 import { isIpv4, isSameAddress, parseIpv6 } from './ip-literal.ts'
 
 /**
@@ -23,4 +24,9 @@ function isAnyOrLoopback(address: string): boolean {
   const [first, last] = [bytes.subarray(0, 12), bytes.subarray(12)]
   if (first.equals(mapped)) return last[0] === 127 || last.readUInt32BE() === 0
   return first.every((byte) => byte === 0) && last.readUInt32BE() <= 1
+}
+
+/** All addresses of this host now; asks the kernel. */
+export function interfaceAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
 }

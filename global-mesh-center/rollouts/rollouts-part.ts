@@ -141,8 +141,9 @@ export class RolloutsPart extends LookingPart {
 
   private async stop(rollout: KnownRollout, { user }: ApiRequest): Promise<void> {
     if (rollout.state === 'running') {
-      const { takenUpAt = -takingUpMs } = rollout
-      if (this.ending.has(rollout.key) || this.deps.clock.wall() - takenUpAt < takingUpMs)
+      const { takenUpAt } = rollout
+      const isTakenUp = takenUpAt !== undefined && this.deps.clock.wall() - takenUpAt < takingUpMs
+      if (this.ending.has(rollout.key) || isTakenUp)
         throw new ApiError(
           409,
           'the roll-out ends in this moment, and its rule may go to every host; see how, and revert the rule if it is done',

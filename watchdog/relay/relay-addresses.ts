@@ -78,6 +78,9 @@ export interface NamedService {
 export class RelayAddresses {
   private readonly health: AddressHealth
   private turn = 0
+  /** Of the targets with which it was asked last. */
+  private fallbacks: FallbackAddresses | undefined
+  private fallbacksOf: RelayTargets | undefined
 
   constructor(health: AddressHealth) {
     this.health = health
@@ -86,10 +89,33 @@ export class RelayAddresses {
   /** `named`: of HTTP requests of local callers; nobody else may choose an address. */
   of(targets: RelayTargets, listener: RelayListener, named: NamedService | undefined, now: number): RelayAddress[] {
     const centers = listener.center ? readAddresses(targets.centers, 'center') : []
-    const endpoints = listener.direct ? this.rotate(directAddresses(targets, listener, named)) : []
+    const endpoints = listener.direct ? this.rotate(this.directAddresses(targets, listener, named)) : []
     const isUsable = (target: RelayAddress): boolean => this.health.isUsable(keyOf(target), now)
     const usable = [...centers.filter(isUsable), ...endpoints.filter(isUsable)]
     return usable.length > 0 ? usable : [...centers, ...endpoints]
+  }
+
+  private directAddresses(
+    targets: RelayTargets,
+    listener: RelayListener,
+    named: NamedService | undefined,
+  ): RelayAddress[] {
+    const known =
+      listener.kind === 'shared-http' ? endpointsOf(targets, named?.service ?? named?.host) : listener.endpoints
+    if (known !== undefined && known.length > 0) return readAddresses(known, 'direct')
+    const fallback = named?.fallback === undefined ? undefined : readAddress(named.fallback)
+    if (fallback === undefined) return []
+    const { port } = fallback
+    const address = this.fallbacksIn(targets).find(fallback.address, port)
+    return address === undefined ? [] : [{ tier: 'direct', address, port }]
+  }
+
+  private fallbacksIn(targets: RelayTargets): FallbackAddresses {
+    if (this.fallbacks === undefined || this.fallbacksOf !== targets) {
+      this.fallbacks = new FallbackAddresses(targets.fallbackNetworks, targets.ownAddresses ?? [])
+      this.fallbacksOf = targets
+    }
+    return this.fallbacks
   }
 
   private rotate(endpoints: RelayAddress[]): RelayAddress[] {
@@ -101,24 +127,6 @@ export class RelayAddresses {
 
 export function keyOf(target: { readonly address: string; readonly port: number }): string {
   return `${target.address}|${target.port}`
-}
-
-function directAddresses(
-  targets: RelayTargets,
-  listener: RelayListener,
-  named: NamedService | undefined,
-): RelayAddress[] {
-  const known =
-    listener.kind === 'shared-http' ? endpointsOf(targets, named?.service ?? named?.host) : listener.endpoints
-  if (known !== undefined && known.length > 0) return readAddresses(known, 'direct')
-  const fallback = named?.fallback === undefined ? undefined : readAddress(named.fallback)
-  if (fallback === undefined) return []
-  const { port } = fallback
-  const address = new FallbackAddresses(targets.fallbackNetworks, targets.ownAddresses ?? []).find(
-    fallback.address,
-    port,
-  )
-  return address === undefined ? [] : [{ tier: 'direct', address, port }]
 }
 
 function endpointsOf(targets: RelayTargets, name: string | undefined): readonly string[] | undefined {

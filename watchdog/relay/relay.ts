@@ -3,8 +3,7 @@
  * its callers wait in the accept queue for the next worker, which is better than a refusal.
  */
 import net from 'node:net'
-import { networkInterfaces } from 'node:os'
-import { isListeningAt } from '../../contracts/listening-at.ts'
+import { interfaceAddresses, isListeningAt } from '../../contracts/listening-at.ts'
 import { acceptBacklog } from '../../contracts/handoff.ts'
 import type { RelayState } from '../../contracts/handoff.ts'
 import type { RelayListener } from '../../contracts/relay-targets.ts'
@@ -334,8 +333,4 @@ export class Relay {
     }
     return this.heads
   }
-}
-
-function interfaceAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
 }

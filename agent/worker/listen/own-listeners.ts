@@ -3,8 +3,7 @@
  * descriptors are used up. HTTP is left to `Via` (R18). What came in at an inbound port must not go to any listener of
  * ours; anything else may go to inbound ports, which lead to applications, and to no other.
  */
-import { networkInterfaces } from 'node:os'
-import { isListeningAt } from '../../../contracts/listening-at.ts'
+import { interfaceAddresses, isListeningAt } from '../../../contracts/listening-at.ts'
 import { takesDatagrams } from '../../../contracts/snapshot.ts'
 import type { ListenerSpec } from '../../../contracts/snapshot.ts'
 import type { BoundListeners } from './bound-listeners.ts'
@@ -58,7 +57,7 @@ export class OwnListeners {
     const now = this.deps.now()
     if (now - this.lookedAt > addressAgeMs) {
       this.lookedAt = now
-      this.addresses = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
+      this.addresses = interfaceAddresses()
     }
     return this.addresses
   }

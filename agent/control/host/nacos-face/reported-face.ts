@@ -1,6 +1,6 @@
 /** What centers have to know of this host's Nacos face before control dies. */
-import { networkInterfaces } from 'node:os'
 import { serviceKey } from '../../../../contracts/endpoint.ts'
+import { interfaceAddresses } from '../../../../contracts/listening-at.ts'
 import { reportedFaceBounds, type HeldService, type ReportedFace } from '../../../../contracts/reported-face.ts'
 import type { Control } from '../../control.ts'
 import type { Application } from '../applications/application.ts'
@@ -17,7 +17,7 @@ export function reportedFace(control: Pick<Control, 'config' | 'host' | 'deps'>)
   if (!config.nacosFace.enabled) return undefined
   // whoever opened the face was told of grants to nobody
   const policy = facePolicy(config, deps.uidOf, () => undefined)
-  const addresses = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address))
+  const addresses = interfaceAddresses()
   const face: ReportedFace = {
     addresses: [...new Set([config.host.address, ...addresses])].slice(0, reportedFaceBounds.addresses),
     hostNames: config.nacosFace.hostNames,
