@@ -1,7 +1,7 @@
 /** An etcd whose tokens end with each change of any user or role: it is asked with new ones at once. */
 import { expect } from 'chai'
 import { EtcdStore } from '../../global-mesh-center/store/etcd-store.ts'
-import { createEtcdAdapter } from '../../registry-adapters/etcd/index.ts'
+import { etcdAdapter } from '../support/etcd/adapter.ts'
 import { needsEtcd, startEtcd, type EtcdServer } from '../support/etcd/server.ts'
 import { eventually, recordedDeps, recordingListener } from '../support/registry-listener.ts'
 import { Heard } from './center-store.ts'
@@ -47,19 +47,7 @@ describe('an etcd whose tokens end with each change of its users', function () {
     const names = ['orders', 'users', 'bills']
     for (const name of names) await etcd.call('kv/put', { key: key(name), value: base64(instance) }, await token())
     const deps = recordedDeps()
-    const adapter = createEtcdAdapter(
-      {
-        ...options(),
-        name: 'etcd',
-        prefix: '/services',
-        namespace: 'public',
-        group: 'DEFAULT_GROUP',
-        leaseMs: 5000,
-        maxEndpoints: 10_000,
-        pulseMs: 100,
-      },
-      deps,
-    )
+    const adapter = etcdAdapter(etcd.port, { credentials: () => user, pulseMs: 100 }, deps)
     try {
       adapter.start()
       for (const name of names) {

@@ -1,10 +1,9 @@
-import { createEtcdAdapter } from '../../registry-adapters/etcd/index.ts'
+import { etcdAdapter } from '../support/etcd/adapter.ts'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
 import { needsEtcd, startEtcd } from '../support/etcd/server.ts'
 import type { EtcdServer } from '../support/etcd/server.ts'
 import { startGate } from '../support/nacos/gate.ts'
-import { recordedDeps } from '../support/registry-listener.ts'
 import { describeRegistryAdapter } from './registry-adapter.ts'
 import type { OutsideInstance } from './registry-adapter.ts'
 import { describeRegistryFaults } from './registry-faults.ts'
@@ -14,21 +13,7 @@ const plain = (text: string): string => Buffer.from(text, 'base64').toString()
 const user = { name: 'agent', password: 'secret' }
 
 function adapterAt(port: number, hasUser = false): RegistryAdapter {
-  return createEtcdAdapter(
-    {
-      name: 'etcd',
-      servers: [{ host: '127.0.0.1', port }],
-      prefix: '/services',
-      namespace: 'public',
-      group: 'DEFAULT_GROUP',
-      credentials: () => (hasUser ? user : undefined),
-      tls: () => undefined,
-      leaseMs: 5000,
-      maxEndpoints: 10_000,
-      pulseMs: 500,
-    },
-    recordedDeps(),
-  )
+  return etcdAdapter(port, { credentials: () => (hasUser ? user : undefined) })
 }
 
 function outside(etcd: EtcdServer, token: () => Promise<string | undefined>) {

@@ -5,7 +5,7 @@
 import { expect } from 'chai'
 import type { ServiceName } from '../../contracts/endpoint.ts'
 import type { RegistryAdapter } from '../../contracts/registry-adapter.ts'
-import { createEtcdAdapter } from '../../registry-adapters/etcd/index.ts'
+import { etcdAdapter } from '../support/etcd/adapter.ts'
 import { createKubernetesAdapter } from '../../registry-adapters/kubernetes/index.ts'
 import { watchTurns } from '../support/busiest-turn.ts'
 import { consulAdapter } from '../support/consul/registry.ts'
@@ -37,22 +37,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     listOf: list,
   },
   etcd: {
-    create: (port) =>
-      createEtcdAdapter(
-        {
-          name: 'etcd',
-          servers: [{ host: '127.0.0.1', port }],
-          prefix: '/services',
-          namespace: 'public',
-          group: 'DEFAULT_GROUP',
-          credentials: () => undefined,
-          tls: () => undefined,
-          leaseMs: 5000,
-          maxEndpoints: 10_000,
-          pulseMs: 500,
-        },
-        recordedDeps(),
-      ),
+    create: (port) => etcdAdapter(port),
     pulse: () => undefined,
     listOf: (entry, count) => `{"header":{"revision":"7"},"kvs":${list(entry, count)}}`,
   },

@@ -7,6 +7,7 @@ import { stringify } from 'yaml'
 import { counted } from '../../support/mesh/host-facts.ts'
 import { call, Mesh, sharedPort, until } from '../../support/mesh/mesh.ts'
 import type { DemoHost } from '../../support/mesh/mesh.ts'
+import { perUserLimits } from '../../support/rate-limits/per-user.ts'
 import { resource } from '../../support/routing.ts'
 import { Authority } from '../../support/tls/authority.ts'
 
@@ -64,18 +65,7 @@ describe('limits of a center that wants TLS and a token', function () {
         'host: limits.internal\ntrafficPolicy: { tls: { mode: SIMPLE, sni: center.test, credentialName: center } }',
         'limits',
       ),
-      `apiVersion: hostmesh.io/v1
-kind: MeshPolicy
-metadata: { name: users }
-spec:
-  hosts: [orders]
-  globalRateLimits:
-    - name: per-user
-      provider: limits
-      domain: shop
-      descriptors:
-        - actions: [{ requestHeaders: { headerName: x-user, descriptorKey: user } }]
-`,
+      perUserLimits,
     ].join('---\n')
     const caller = (name: string, token: string): DemoHost => {
       const envoyRateLimitGrpc = {

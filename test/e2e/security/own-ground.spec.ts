@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { freePort } from '../../support/free-port.ts'
-import { call, Mesh, until, type DemoHost } from '../../support/mesh/mesh.ts'
+import { call, Mesh, sharedPort, until, type DemoHost } from '../../support/mesh/mesh.ts'
 
 const bob = 4202
 const main = join(import.meta.dirname, '../../../cli/main.ts')
@@ -126,6 +127,70 @@ describe('a registry that leads back into the agent, or that names more than can
     expect(performance.now() - started).to.be.lessThan(3000)
     const refusal = /crowd\.json:\d+: endpoints: .*10000 items; the file is not used/
     await until(30_000, 'the refusal is told', async () => refusal.test(mesh.report()))
+  })
+})
+
+describe('a caller who would have the agent call itself, or ask it for more than is read', function () {
+  this.timeout(120_000)
+  let mesh: Mesh
+  let host: DemoHost
+
+  before(async () => {
+    mesh = await Mesh.open([])
+    host = mesh.host('host', { extra: { fallbackNetworks: ['127.0.0.0/8', '0.0.0.0/0'] } })
+    host.start()
+    await host.ready()
+  })
+  after(() => mesh?.close())
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(mesh?.report())
+  })
+
+  const control = async (): Promise<number> =>
+    (await host.watchdogState()).generations[0]!.children.find(({ role }) => role === 'control')!.pid
+
+  it('is led to a fallback of its choice, and never to a port of the agent or a metadata service', async () => {
+    const { address } = host.options
+    const outside = await mesh.httpApplication('outside', 'v1')
+    const asked = (fallback: string, method = 'GET', path = '/'): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const headers = { 'x-mesh-service': 'nobody', 'x-mesh-fallback': fallback }
+        const outgoing = request(
+          { host: address, port: sharedPort, method, path, headers, agent: false },
+          (incoming) => {
+            incoming.resume()
+            incoming.on('end', () => resolve(incoming.statusCode!))
+          },
+        )
+        outgoing.on('error', reject)
+        outgoing.end()
+      })
+    expect(await asked(`${outside.address}:${outside.port}`), 'what is allowed').to.equal(200)
+    const before = await control()
+    for (const own of [`${address}:15000`, `[::ffff:${address}]:15000`, `${address}:15020`])
+      expect(await asked(own, 'GET', '/server_info'), own).to.be.oneOf([403, 404, 502, 503])
+    expect(await asked(`${address}:15000`, 'POST', '/quitquitquit')).to.be.oneOf([403, 404, 502, 503])
+    expect(await asked('169.254.169.254:80')).to.be.oneOf([403, 404, 502, 503])
+    expect(await control(), 'control lives').to.equal(before)
+  })
+
+  it('has its connection ended at its second question in a row, when it reads no answer', async () => {
+    const { address } = host.options
+    const refused = async (): Promise<number> => {
+      const { text: stats } = await host.admin.get('/stats/prometheus')
+      return Number(
+        /^hostmesh_admin_connections_refused_total\{[^}]*bound="pipelined"[^}]*\} (\d+)/m.exec(stats)?.[1] ?? 0,
+      )
+    }
+    const socket = connect(15_020, address)
+    socket.on('error', () => {})
+    const closed = once(socket, 'close')
+    socket.pause()
+    socket.write('GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(1500))
+    socket.resume()
+    await closed
+    await until(20_000, 'it is counted', async () => (await refused()) === 1)
+    expect((await call(address, 15_020, {}, '/metrics')).status, 'for others').to.equal(200)
   })
 })
 

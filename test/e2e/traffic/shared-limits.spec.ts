@@ -2,6 +2,7 @@
 import { expect } from 'chai'
 import { counted } from '../../support/mesh/host-facts.ts'
 import { call, type DemoHost, Mesh, sharedPort, until } from '../../support/mesh/mesh.ts'
+import { perUserLimits } from '../../support/rate-limits/per-user.ts'
 
 const limit = 20
 
@@ -45,18 +46,7 @@ spec:
   ports: [{ number: 15010, name: grpc, protocol: GRPC }]
   endpoints: [{ address: ${at} }]
 ---
-apiVersion: hostmesh.io/v1
-kind: MeshPolicy
-metadata: { name: users }
-spec:
-  hosts: [orders]
-  globalRateLimits:
-    - name: per-user
-      provider: limits
-      domain: shop
-      descriptors:
-        - actions: [{ requestHeaders: { headerName: x-user, descriptorKey: user } }]
-`,
+${perUserLimits}`,
       })
       host.start()
       hosts.push(host)

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { createEtcdAdapter } from '../../../../registry-adapters/etcd/index.ts'
-import { eventually, recordedDeps, recordingListener } from '../../../support/registry-listener.ts'
+import { etcdAdapter } from '../../../support/etcd/adapter.ts'
+import { eventually, recordingListener } from '../../../support/registry-listener.ts'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 const instance = {
@@ -27,21 +27,7 @@ describe('etcd as a registry', () => {
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
-    const adapter = createEtcdAdapter(
-      {
-        name: 'etcd',
-        servers: [{ host: '127.0.0.1', port: (server.address() as AddressInfo).port }],
-        prefix: '/services',
-        namespace: 'public',
-        group: 'DEFAULT_GROUP',
-        credentials: () => undefined,
-        tls: () => undefined,
-        leaseMs: 5000,
-        maxEndpoints: 10_000,
-        pulseMs: 500,
-      },
-      recordedDeps(),
-    )
+    const adapter = etcdAdapter((server.address() as AddressInfo).port)
     const listener = recordingListener()
     try {
       adapter.subscribe({ namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }, listener)
