@@ -3,8 +3,8 @@
  * the others of its generation are let in (docs/continuity.md).
  */
 
-/** Of one worker, since its start; sums of several are made by adding. */
-export interface GoldenSignals {
+/** What was counted; sums of several are made by adding. */
+export interface Signals {
   /** Answered requests and ended TCP connections; those that a caller gave up are in neither number. */
   readonly requests: number
   /**
@@ -14,6 +14,20 @@ export interface GoldenSignals {
   /** Requests by duration, in no order; empty buckets are left out. */
   readonly durations: readonly DurationBucket[]
 }
+
+/** Of one worker, since its start. */
+export interface GoldenSignals extends Signals {
+  /**
+   * The same by who calls what, so that like is compared with like: a group is a hash of reporter, calling application
+   * and service, the same in all releases; empty groups are left out. Absent from a release that did not tell them.
+   */
+  readonly groups?: readonly SignalGroup[]
+}
+
+/** `group`: 0 to `canaryGroups` - 1. */
+export type SignalGroup = readonly [group: number, signals: Signals]
+
+export const canaryGroups = 128
 
 /** Above `fromMs`, up to `toMs` (the same, where there is no bound). */
 export type DurationBucket = readonly [fromMs: number, toMs: number, count: number]

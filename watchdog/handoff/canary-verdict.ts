@@ -1,9 +1,11 @@
 /**
- * Compares a canary with the workers beside it by failures and latency. A difference counts only where it is above what
- * an operator allows and beyond chance (three standard errors of two shares), so that a few unlucky requests take no
- * good release back.
+ * Compares a canary with the workers beside it by failures and latency, like with like: within each group of who calls
+ * what, for the connections of one caller lie on one worker, and what always fails would fail more where more of them
+ * are. A difference counts only where it is above what an operator allows and beyond chance (three standard errors of
+ * two shares, by Cochran, Mantel and Haenszel), so that a few unlucky requests take no good release back.
  */
-import type { DurationBucket, GoldenSignals, SignalsSeen } from '../../contracts/canary.ts'
+import { canaryGroups } from '../../contracts/canary.ts'
+import type { DurationBucket, GoldenSignals, SignalGroup, Signals, SignalsSeen } from '../../contracts/canary.ts'
 
 /** Fewer requests than this on either side say nothing. */
 const fewestRequests = 20
@@ -14,7 +16,7 @@ const standardErrors = 3
 const percentiles = [50, 95] as const
 const slackMs = 5
 
-export const noSignals: GoldenSignals = { requests: 0, failed: 0, durations: [] }
+export const noSignals: GoldenSignals = { requests: 0, failed: 0, durations: [], groups: [] }
 
 export function isTooFew(canary: GoldenSignals, others: GoldenSignals): boolean {
   return canary.requests < fewestRequests || others.requests < fewestRequests
@@ -23,25 +25,37 @@ export function isTooFew(canary: GoldenSignals, others: GoldenSignals): boolean 
 /** Why it is worse; undefined: it is not, or there is too little to compare. */
 export function moreFailures(canary: GoldenSignals, others: GoldenSignals, allowedPercent: number): string | undefined {
   if (isTooFew(canary, others)) return undefined
+  const samples = pairsOf(canary, others, ({ requests }) => requests).map(([own, usual]): Sample => [
+    own.failed,
+    own.requests,
+    usual.failed,
+    usual.requests,
+  ])
   const share = canary.failed / canary.requests
-  const usual = others.failed / others.requests
-  if (canary.failed < fewestFailed || share <= usual + allowedPercent / 100) return undefined
-  if (!isBeyondChance(canary.failed, canary.requests, others.failed, others.requests)) return undefined
-  return `${percent(share)} of its requests failed (${canary.failed} of ${canary.requests}), ${percent(usual)} with the others; allowed ${allowedPercent} % more`
+  const usualShare = expected(samples) / canary.requests
+  if (canary.failed < fewestFailed || share <= usualShare + allowedPercent / 100) return undefined
+  if (!isBeyondChance(samples)) return undefined
+  return `${percent(share)} of its requests failed (${canary.failed} of ${canary.requests}), ${percent(usualShare)} with the others; allowed ${allowedPercent} % more`
 }
 
 /** Likewise. */
 export function slower(canary: GoldenSignals, others: GoldenSignals, allowedPercent: number): string | undefined {
   const count = countOf(canary)
-  const usualCount = countOf(others)
-  if (count < fewestRequests || usualCount < fewestRequests) return undefined
+  if (count < fewestRequests || countOf(others) < fewestRequests) return undefined
+  const pairs = pairsOf(canary, others, countOf)
+  // as if the others had been called by the same, as often
+  const usual = pairs.map(([own, theirs]) => scaled(theirs, countOf(own) / countOf(theirs))).reduce(sumOf)
   for (const place of percentiles) {
-    const usualMs = percentileMs(others, place)
+    const usualMs = percentileMs(usual, place)
     const boundMs = usualMs * (1 + allowedPercent / 100) + slackMs
-    const above = countAbove(canary, boundMs)
-    const usualAbove = countAbove(others, boundMs)
-    if (above / count <= 1 - place / 100) continue
-    if (!isBeyondChance(above, count, usualAbove, usualCount)) continue
+    if (countAbove(canary, boundMs) / count <= 1 - place / 100) continue
+    const samples = pairs.map(([own, theirs]): Sample => [
+      countAbove(own, boundMs),
+      countOf(own),
+      countAbove(theirs, boundMs),
+      countOf(theirs),
+    ])
+    if (!isBeyondChance(samples)) continue
     return `its ${nameOf(place)} is ${round(percentileMs(canary, place))} ms, ${round(usualMs)} ms with the others; allowed ${allowedPercent} % and ${slackMs} ms more`
   }
   return undefined
@@ -53,26 +67,72 @@ export function seen(signals: GoldenSignals): SignalsSeen {
 }
 
 export function add(one: GoldenSignals, other: GoldenSignals, sign: 1 | -1 = 1): GoldenSignals {
+  const all = sumOf(one, scaled(other, sign))
+  if (one.groups === undefined || other.groups === undefined) return all
+  const groups = new Map<number, Signals>(one.groups)
+  for (const [group, signals] of other.groups)
+    groups.set(group, sumOf(groups.get(group) ?? noSignals, scaled(signals, sign)))
+  return { ...all, groups: [...groups] }
+}
+
+function scaled({ durations, failed, requests }: Signals, by: number): Signals {
+  const buckets = durations.map(([fromMs, toMs, count]): DurationBucket => [fromMs, toMs, by * count])
+  return { requests: by * requests, failed: by * failed, durations: buckets }
+}
+
+function sumOf(one: Signals, other: Signals): Signals {
   const buckets = new Map<string, DurationBucket>()
-  for (const [signals, factor] of [
-    [one, 1],
-    [other, sign],
-  ] as const)
-    for (const [fromMs, toMs, count] of signals.durations) {
-      const key = `${fromMs} ${toMs}`
-      buckets.set(key, [fromMs, toMs, (buckets.get(key)?.[2] ?? 0) + factor * count])
-    }
+  for (const [fromMs, toMs, count] of [...one.durations, ...other.durations]) {
+    const key = `${fromMs} ${toMs}`
+    buckets.set(key, [fromMs, toMs, (buckets.get(key)?.[2] ?? 0) + count])
+  }
   return {
-    requests: one.requests + sign * other.requests,
-    failed: one.failed + sign * other.failed,
+    requests: one.requests + other.requests,
+    failed: one.failed + other.failed,
     durations: [...buckets.values()].filter(([, , count]) => count > 0),
   }
 }
 
+/**
+ * The canary's part and the others' of each group that the canary has something of; of a group that it alone has, its
+ * part and all of the others. One pair where a release tells no groups.
+ */
+function pairsOf(
+  canary: GoldenSignals,
+  others: GoldenSignals,
+  size: (signals: Signals) => number,
+): (readonly [own: Signals, others: Signals])[] {
+  if (canary.groups === undefined || others.groups === undefined) return [[canary, others]]
+  const usual = new Map<number, Signals>(others.groups)
+  return canary.groups
+    .filter(([, own]) => size(own) > 0)
+    .map(([group, own]) => {
+      const theirs = usual.get(group) ?? noSignals
+      return [own, size(theirs) > 0 ? theirs : others]
+    })
+}
+
 /** Of an untrusted neighbour version: whatever is not numbers is nothing. */
 export function readSignals(signals: GoldenSignals): GoldenSignals {
-  const { durations, failed, requests } = signals
-  if (!isCount(requests) || !isCount(failed) || !Array.isArray(durations)) return noSignals
+  const all = counted(signals)
+  if (all === undefined) return noSignals
+  if (!Array.isArray(signals.groups)) return all
+  const groups = new Map<number, Signals>()
+  for (const [group, part] of signals.groups.filter(isGroup).slice(0, canaryGroups)) {
+    const read = counted(part)
+    if (read !== undefined) groups.set(group, read)
+  }
+  return { ...all, groups: [...groups] }
+}
+
+function isGroup(one: unknown): one is SignalGroup {
+  if (!Array.isArray(one) || one.length !== 2) return false
+  const [group, part] = one as readonly unknown[]
+  return isCount(group) && group < canaryGroups && typeof part === 'object' && part !== null
+}
+
+function counted({ durations, failed, requests }: Signals): Signals | undefined {
+  if (!isCount(requests) || !isCount(failed) || !Array.isArray(durations)) return undefined
   const buckets = (durations as readonly DurationBucket[]).slice(0, maxBuckets)
   const isBucket = (one: DurationBucket): boolean => Array.isArray(one) && one.length === 3 && one.every(isCount)
   return { requests, failed, durations: buckets.filter(isBucket) }
@@ -84,19 +144,32 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && Number.isFinite(value)
 }
 
-/** Pooled two-proportion comparison. */
-function isBeyondChance(some: number, of: number, usualSome: number, usualOf: number): boolean {
-  const pooled = (some + usualSome) / (of + usualOf)
-  const error = Math.sqrt(pooled * (1 - pooled) * (1 / of + 1 / usualOf))
-  return some / of - usualSome / usualOf > standardErrors * error
+type Sample = readonly [some: number, of: number, usualSome: number, usualOf: number]
+
+/** How many it would be, were the shares those of the others. */
+function expected(samples: readonly Sample[]): number {
+  return samples.reduce((sum, [, of, usualSome, usualOf]) => sum + (of * usualSome) / usualOf, 0)
 }
 
-function countOf({ durations }: GoldenSignals): number {
+/** Cochran, Mantel and Haenszel: above what both sides together let expect, group by group. */
+function isBeyondChance(samples: readonly Sample[]): boolean {
+  let above = 0
+  let variance = 0
+  for (const [some, of, usualSome, usualOf] of samples) {
+    const total = of + usualOf
+    const hit = some + usualSome
+    above += some - (of * hit) / total
+    variance += (of * usualOf * hit * (total - hit)) / (total * total * (total - 1))
+  }
+  return above > standardErrors * Math.sqrt(variance)
+}
+
+function countOf({ durations }: Signals): number {
   return durations.reduce((sum, [, , count]) => sum + count, 0)
 }
 
 /** Estimate: evenly spread within its bucket. -1 without requests. */
-function percentileMs(signals: GoldenSignals, place: number): number {
+function percentileMs(signals: Signals, place: number): number {
   const wanted = (countOf(signals) * place) / 100
   let before = 0
   for (const [fromMs, toMs, count] of signals.durations.toSorted(([one], [other]) => one - other)) {
@@ -106,7 +179,7 @@ function percentileMs(signals: GoldenSignals, place: number): number {
   return -1
 }
 
-function countAbove(signals: GoldenSignals, ms: number): number {
+function countAbove(signals: Signals, ms: number): number {
   let above = 0
   for (const [fromMs, toMs, count] of signals.durations) {
     if (fromMs >= ms) above += count

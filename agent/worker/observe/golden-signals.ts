@@ -1,4 +1,6 @@
-import type { DurationBucket, GoldenSignals } from '../../../contracts/canary.ts'
+import { canaryGroups } from '../../../contracts/canary.ts'
+import type { DurationBucket, GoldenSignals, SignalGroup, Signals } from '../../../contracts/canary.ts'
+import { hashText } from '../balance/hashing.ts'
 import { durationBounds } from './histogram-bounds.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 import type { TcpMetrics } from './tcp-metrics.ts'
@@ -12,21 +14,41 @@ const serverFaults = new Set(['2', '4', '13', '14', '15'])
 
 /** What a worker is compared by while it is a canary, or beside one. Reads every row: asked for some times a minute. */
 export function goldenSignals(http: RequestMetrics, tcp: TcpMetrics): GoldenSignals {
-  let requests = 0
-  let failed = 0
-  const durations = new Float64Array(durationBounds.size)
-  for (const { code, grpcStatus, flags, count, buckets } of http.outcomes()) {
-    if (flags === callerLeft || flags === untold) continue
-    requests += count
-    if (code === 0 || code >= 500 || serverFaults.has(grpcStatus)) failed += count
-    buckets.forEach((value, bucket) => (durations[bucket]! += value))
+  const all = new Counted()
+  const groups = new Map<number, Counted>()
+  const groupOf = (path: string): Counted => {
+    const group = hashText(path, 0) % canaryGroups
+    const known = groups.get(group) ?? new Counted()
+    groups.set(group, known)
+    return known
   }
-  for (const { flags, count } of tcp.outcomes()) {
+  for (const { path, code, grpcStatus, flags, count, buckets } of http.outcomes()) {
     if (flags === callerLeft || flags === untold) continue
-    requests += count
-    if (flags !== '-') failed += count
+    const isFailed = code === 0 || code >= 500 || serverFaults.has(grpcStatus)
+    for (const counted of [all, groupOf(path)]) counted.add(count, isFailed, buckets)
   }
-  return { requests, failed, durations: filled(durations) }
+  for (const { path, flags, count } of tcp.outcomes()) {
+    if (flags === callerLeft || flags === untold) continue
+    for (const counted of [all, groupOf(path)]) counted.add(count, flags !== '-')
+  }
+  const told = [...groups].filter(([, counted]) => counted.requests > 0)
+  return { ...all.signals(), groups: told.map(([group, counted]): SignalGroup => [group, counted.signals()]) }
+}
+
+class Counted {
+  requests = 0
+  private failed = 0
+  private readonly durations = new Float64Array(durationBounds.size)
+
+  add(count: number, isFailed: boolean, buckets?: Float64Array): void {
+    this.requests += count
+    if (isFailed) this.failed += count
+    buckets?.forEach((value, bucket) => (this.durations[bucket]! += value))
+  }
+
+  signals(): Signals {
+    return { requests: this.requests, failed: this.failed, durations: filled(this.durations) }
+  }
 }
 
 function filled(durations: Float64Array): DurationBucket[] {

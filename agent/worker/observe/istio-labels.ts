@@ -33,6 +33,15 @@ export const peerLabelNames = [
 export const httpLabelNames = [...peerLabelNames, 'response_code', 'grpc_response_status', 'response_flags'] as const
 export const tcpLabelNames = [...peerLabelNames, 'response_flags'] as const
 
+const pathLabels = (['reporter', 'source_app', 'destination_service'] as const).map((name) =>
+  peerLabelNames.indexOf(name),
+)
+
+/** Who calls what, of a row's labels. */
+export function pathOf(labels: readonly string[]): string {
+  return pathLabels.map((at) => labels[at]).join('\n')
+}
+
 const unknown = 'unknown'
 /** Istio's word for the revision of a workload without a version. */
 const latest = 'latest'

@@ -5,7 +5,7 @@ import type { EndpointState } from '../balance/types.ts'
 import type { EndpointPool } from '../connect/endpoint-pool.ts'
 import { byteBounds, durationBounds } from './histogram-bounds.ts'
 import { counterSeries, histogramSeries } from './table-series.ts'
-import { httpLabelNames, peerLabelNames, peerLabels } from './istio-labels.ts'
+import { httpLabelNames, pathOf, peerLabelNames, peerLabels } from './istio-labels.ts'
 import { SeriesTable } from './series-table.ts'
 
 /** What is read of a finished exchange. */
@@ -40,6 +40,8 @@ const stride = replyAt + byteBounds.size
 const outcomeLabels = httpLabelNames.length - peerLabelNames.length
 
 export interface RequestOutcomes {
+  /** As `pathOf` says it. */
+  readonly path: string
   readonly code: number
   readonly grpcStatus: string
   readonly flags: string
@@ -162,7 +164,7 @@ export class RequestMetrics {
     for (const { labels, offset } of this.table.entries()) {
       const [code = '', grpcStatus = '', flags = ''] = labels.slice(-outcomeLabels)
       const buckets = values.subarray(offset + durationAt, offset + requestAt)
-      yield { code: Number(code), grpcStatus, flags, count: values[offset + requests]!, buckets }
+      yield { path: pathOf(labels), code: Number(code), grpcStatus, flags, count: values[offset + requests]!, buckets }
     }
   }
 

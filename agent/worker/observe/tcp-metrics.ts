@@ -4,7 +4,7 @@ import { provedCaller } from '../listen/accepted.ts'
 import type { Accepted } from '../listen/accepted.ts'
 import { durationBounds } from './histogram-bounds.ts'
 import { counterSeries, histogramSeries } from './table-series.ts'
-import { peerLabels, tcpLabelNames } from './istio-labels.ts'
+import { pathOf, peerLabels, tcpLabelNames } from './istio-labels.ts'
 import { SeriesTable } from './series-table.ts'
 
 /** What is read of a TCP connection that opened or ended. */
@@ -79,9 +79,9 @@ export class TcpMetrics {
   }
 
   /** Connections that ended, by flag. */
-  *outcomes(): Generator<{ readonly flags: string; readonly count: number }> {
+  *outcomes(): Generator<{ readonly path: string; readonly flags: string; readonly count: number }> {
     for (const { labels, offset } of this.table.entries())
-      yield { flags: labels.at(-1)!, count: this.table.values[offset + closed]! }
+      yield { path: pathOf(labels), flags: labels.at(-1)!, count: this.table.values[offset + closed]! }
   }
 
   series(): StatSeries[] {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { DurationBucket, GoldenSignals } from '../../../../contracts/canary.ts'
+import type { DurationBucket, GoldenSignals, SignalGroup } from '../../../../contracts/canary.ts'
 import {
   add,
   isTooFew,
@@ -46,6 +46,27 @@ describe('the verdict on a canary', () => {
     expect(whyWorse(signals({ 5: 500 }, 250), signals({ 5: 500 }, 245))).to.equal(undefined)
   })
 
+  it('is not against one that has more of the calls that fail with everybody', () => {
+    const group = (at: number, requests: number, failed = 0, bound = 5): SignalGroup => [
+      at,
+      signals({ [bound]: requests }, failed),
+    ]
+    const of = (...groups: SignalGroup[]): GoldenSignals =>
+      groups.reduce((sum, [at, part]) => add(sum, { ...part, groups: [[at, part]] }), noSignals)
+    // what a lost caller asks for fails always, and the canary has more of its connections
+    const others = of(group(1, 1337), group(2, 1101, 1101))
+    expect(whyWorse(of(group(1, 47), group(2, 88, 88)), others)).to.equal(undefined)
+    expect(whyWorse(of(group(1, 47, 5), group(2, 88, 88)), others)).to.match(/^68\.9 % .* 65\.2 % with the others/)
+    // what it alone is asked for is compared with all
+    expect(whyWorse(of(group(1, 47), group(3, 40, 40)), others)).to.match(/^46\.0 % .* 20\.8 % with the others/)
+    const slow = of(group(1, 1337), group(2, 1101, 0, 100))
+    expect(whyWorse(of(group(1, 20), group(2, 180, 0, 100)), slow)).to.equal(undefined)
+    expect(whyWorse(of(group(1, 100, 0, 50), group(2, 10, 0, 100)), slow)).to.match(/^its median is/)
+    // of a release that tells no groups
+    const { groups: _, ...all } = of(group(1, 47), group(2, 88, 88))
+    expect(whyWorse(all, others)).to.match(/^65\.2 % .* 45\.2 % with the others/)
+  })
+
   it('is against one whose median or 95th percentile is above what is allowed', () => {
     const others = signals({ 5: 500, 10: 500 })
     expect(whyWorse(signals({ 50: 300 }), others)).to.match(/^its median is 37.5 ms, 5 ms with the others/)
@@ -82,5 +103,8 @@ describe('the verdict on a canary', () => {
     expect(readSignals(odd)).to.deep.equal(noSignals)
     const pairs = { requests: 5, failed: 0, durations: [[1, 5, 5], ['x', 1, 1], [1, 2], 7] } as unknown as GoldenSignals
     expect(readSignals(pairs).durations).to.deep.equal([[1, 5, 5]])
+    const part = { requests: 5, failed: 0, durations: [] }
+    const groups = [[1, part], [128, part], ['x', part], [2], [3, null], [4, { requests: 'many' }], 7]
+    expect(readSignals({ ...part, groups } as unknown as GoldenSignals).groups).to.deep.equal([[1, part]])
   })
 })

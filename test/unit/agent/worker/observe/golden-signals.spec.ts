@@ -42,6 +42,23 @@ describe('the golden signals of a worker', () => {
     expect({ requests, failed }).to.deep.equal({ requests: 9, failed: 4 })
   })
 
+  it('are told by who calls what, in groups that add up to all', () => {
+    const http = new RequestMetrics(() => 1000)
+    const tcp = new TcpMetrics(() => 1000)
+    http.count(exchange(200))
+    http.count({ ...exchange(503, 'NR'), service: undefined })
+    http.count({ ...exchange(200), source: { app: 'shop', namespace: 'public', labels: {} } })
+    tcp.ended(pair, 'UF')
+    const { groups = [] } = goldenSignals(http, tcp)
+    const told = groups.map(([, { requests, failed, durations }]) => [requests, failed, durations.length])
+    expect(told.toSorted()).to.deep.equal([
+      [1, 0, 1],
+      [1, 0, 1],
+      [1, 1, 0],
+      [1, 1, 1],
+    ])
+  })
+
   it('count failures too of what is too much to be told apart', () => {
     const http = new RequestMetrics(() => 1000)
     const tcp = new TcpMetrics(() => 1000)
