@@ -152,8 +152,13 @@ export class DnsClient {
         if (packet !== undefined) end(() => resolve(packet))
         else if (++strangers >= maxStrangers) fail('E_REGISTRY_PROTOCOL', 'what comes back is no answer to it')
       })
+      // that there is no route is told here and nowhere else, which the types of node do not know
+      const connected = (cause?: Error): void => {
+        if (cause === undefined) socket.send(bytes)
+        else fail('E_REGISTRY_UNREACHABLE', describeError(cause))
+      }
       // connected: only what comes from there is heard, and a closed port is said at once
-      socket.connect(server.port, server.host, () => socket.send(bytes))
+      socket.connect(server.port, server.host, connected)
     })
   }
 
