@@ -4,6 +4,7 @@
  */
 import { networkInterfaces } from 'node:os'
 import type { MeshError } from '../../contracts/errors.ts'
+import { follow } from './aliases.ts'
 import type { DnsAnswer, DnsClient } from './dns-client.ts'
 import { addressesBeside, addressesIn } from './records.ts'
 import type { Said } from './records.ts'
@@ -27,8 +28,6 @@ export interface AddressesOptions {
 const maxNames = 20_000
 /** Half an answer is asked for again so soon. */
 const halfMs = 5000
-/** Names that lead to names; more is a circle. */
-const maxAliases = 8
 
 interface Known {
   A?: readonly string[]
@@ -74,7 +73,7 @@ export class Addresses {
     this.known.set(name, known)
     if (this.known.size > maxNames) this.known.delete(this.known.keys().next().value!)
     const families = this.options.families()
-    const answers = await Promise.allSettled(families.map((family) => this.follow(name, family)))
+    const answers = await Promise.allSettled(families.map((family) => this.said(name, family)))
     let failure: MeshError | undefined
     let ttlMs = Infinity
     let heard = 0
@@ -99,15 +98,12 @@ export class Addresses {
     return { addresses: [...addresses].sort(), ttlMs }
   }
 
-  private async follow(name: string, family: Family): Promise<Said<string>> {
-    let said = addressesIn(await this.options.client.ask(name, family), name, family)
-    let { ttlMs } = said
-    for (let aliases = 0; said.alias !== undefined && aliases < maxAliases; aliases++) {
-      const { alias } = said
-      said = addressesIn(await this.options.client.ask(alias, family), alias, family)
-      ttlMs = Math.min(ttlMs, said.ttlMs)
-    }
-    return { ...said, ttlMs }
+  private said(name: string, family: Family): Promise<Said<string>> {
+    return follow(
+      name,
+      (one) => this.options.client.ask(one, family),
+      (answer, one) => addressesIn(answer, one, family),
+    )
   }
 }
 

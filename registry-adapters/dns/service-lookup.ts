@@ -6,6 +6,7 @@ import { endpointAt } from '../../contracts/endpoint.ts'
 import type { Endpoint } from '../../contracts/endpoint.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { lookedAtShare } from '../../contracts/registry-adapter.ts'
+import { follow } from './aliases.ts'
 import type { Addresses, Resolved } from './addresses.ts'
 import type { DnsAdapterConfig } from './config.ts'
 import type { DnsClient } from './dns-client.ts'
@@ -48,13 +49,8 @@ async function lookUpTargets(
   addresses: Addresses,
   most: number,
 ): Promise<Look> {
-  let answer = await client.ask(name, 'SRV')
-  let said = targetsIn(answer, name)
-  if (said.alias !== undefined) {
-    answer = await client.ask(said.alias, 'SRV')
-    said = targetsIn(answer, said.alias)
-  }
-  const told = addresses.told(answer)
+  const said = await follow(name, (one) => client.ask(one, 'SRV'), targetsIn)
+  const told = addresses.told(said.answer)
   const targets = said.values.filter(({ host }) => isDnsName(host)).slice(0, maxTargets)
   const asked: Promise<Resolved | MeshError>[] = []
   for (const { host } of targets) {

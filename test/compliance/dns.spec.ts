@@ -195,6 +195,16 @@ describe('DNS as a registry', function () {
     await listener.untilIds(['10.0.0.7:443', '[fd00::7]:443'])
   })
 
+  it('SRV records are found behind aliases of which each answer explains one', async () => {
+    const names = [name, 'b.example.com', 'c.example.com', 'd.example.com']
+    for (const [at, one] of names.slice(1).entries()) server.set(names[at]!, { records: [alias(names[at]!, one)] })
+    server.set('d.example.com', { records: [srv('d.example.com', 'one.example.com', 8080)] })
+    server.set('one.example.com', { records: [a('one.example.com', '10.0.0.1')] })
+    const listener = hear()
+    await listener.untilIds(['10.0.0.1:8080'])
+    expect(listener.sets, 'no instance before').to.have.length(1)
+  })
+
   it('a name is asked for again when its time is over, not before, and a change is known then', async () => {
     server.set(name, { records: [a(name, '10.0.0.1', 1)] })
     // before the first question: what comes between it and here only makes the time longer
