@@ -44,7 +44,7 @@ export class OperatorDesk {
   }
 
   /** Same release again: after a change of configuration, or to be sure of fresh processes. */
-  reload(wait: Waiting): Promise<RestartReport> {
+  async reload(wait: Waiting): Promise<RestartReport> {
     return this.deps.replacement.replace('reload', this.serving().release, wait)
   }
 

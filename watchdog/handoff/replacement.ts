@@ -5,7 +5,7 @@
  * back.
  */
 import type { CanaryOrder } from '../../contracts/canary.ts'
-import { MeshError } from '../../contracts/errors.ts'
+import { MeshError, describeError } from '../../contracts/errors.ts'
 import type { Release, RestartReport } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
 import type { Deadlines } from '../options.ts'
@@ -99,13 +99,17 @@ export class Replacement {
     tree.next = generation
     // the one that serves writes down what it knows: the next begins with it
     deps.generation.onChange()
-    generation.startAll()
-    let failure = await this.prove(generation, times, elapsed)
-    if (failure === undefined && order !== undefined) {
-      tried = await this.try(generation, order)
-      failure = generation.failure
+    const bringUp = async (): Promise<Failure | undefined> => {
+      generation.startAll()
+      let failure = await this.prove(generation, times, elapsed)
+      if (failure === undefined && order !== undefined) {
+        tried = await this.try(generation, order)
+        failure = generation.failure
+      }
+      return failure ?? (await this.letIn(generation))
     }
-    failure ??= await this.letIn(generation)
+    // what is thrown is a failure, too: a generation that nobody ends would keep every later one from being started
+    const failure = await bringUp().catch((error: unknown): Failure => ({ cause: describeError(error), evidence: [] }))
     if (failure !== undefined) {
       await this.takeBack(generation, from, failure)
       const failed = report('failed', failure)
@@ -181,8 +185,11 @@ export class Replacement {
     log('info', `${worker.name} of generation ${generation.number} is a canary for ${order.forMs} ms`, { ...order })
     const canary = new Canary(generation, worker, order, now)
     tree.canary = canary
-    await canary.run()
-    tree.canary = undefined
+    try {
+      await canary.run()
+    } finally {
+      tree.canary = undefined
+    }
     const { canary: seen, others, says, verdict } = canary.report()
     log(verdict === 'failed' ? 'error' : 'info', `canary ${verdict}: ${says}`, { canary: seen, others })
     return canary

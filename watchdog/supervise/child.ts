@@ -1,7 +1,8 @@
 /** One process of a generation, started here or adopted from an earlier watchdog. Its death is seen in both cases. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, readSync, statSync, truncateSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { describeError } from '../../contracts/errors.ts'
 import type { ChildRole, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
 import type { BatchSender } from '../../native/batch-sender.ts'
 import type { FrameStream } from '../../native/frame-stream.ts'
@@ -92,13 +93,24 @@ export class Child {
     if (what.role === 'worker') words.push('--index', String(what.index))
     const errorFile = errorFileOf(runDir, what.role, what.generation, what.index)
     const errors = openErrorFile(errorFile)
-    const started = spawn(program, words, { detached: true, stdio: ['ignore', 'inherit', errors ?? 'inherit'] })
+    let started: ChildProcess | undefined
+    let problem: unknown
+    try {
+      started = spawn(program, words, { detached: true, stdio: ['ignore', 'inherit', errors ?? 'inherit'] })
+    } catch (error) {
+      // some reasons are an event (EACCES, EMFILE, ENOENT, …), all others are thrown (ETXTBSY, ENOTDIR, ENOMEM, …)
+      problem = error
+    }
     if (errors !== undefined) closeSync(errors)
-    const pid = started.pid ?? -1
+    const pid = started?.pid ?? -1
     const record = { role: what.role, index: what.index, pid, startedAtTicks: processFacts(pid)?.startedAtTicks ?? -1 }
     const child = new Child(record, now, errorFile, hooks)
-    started.once('error', (error) => child.end({ how: `could not be started: ${error.message}`, isClean: false }))
-    started.once('exit', (code, signal) => {
+    const fail = (error: unknown): void =>
+      child.end({ how: `could not be started: ${describeError(error)}`, isClean: false })
+    // as Node tells of the other reasons: when whoever starts it knows the child
+    if (started === undefined) process.nextTick(fail, problem)
+    started?.once('error', fail)
+    started?.once('exit', (code, signal) => {
       child.end({ how: signal === null ? `exit code ${code}` : `signal ${signal}`, isClean: code === 0 })
     })
     return child

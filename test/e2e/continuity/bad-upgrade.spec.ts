@@ -60,6 +60,14 @@ describe('a bad new version', function () {
     })
   }
 
+  it('that the system does not start at all fails at once, and a reload works afterwards', async () => {
+    host = await WatchdogHost.start()
+    const report = await host.upgrade({ ...host.release({ name: 'v2' }), worker: [`${import.meta.filename}/node`] })
+    expect(report.outcome).to.equal('failed')
+    expect(report.cause).to.match(/worker 0 .*could not be started: .*ENOTDIR/)
+    expect(await host.reload()).to.include({ outcome: 'done', release: 'v1' })
+  })
+
   it('that crashes in a loop after it took over is taken back, and its callers are served by the old release', async () => {
     host = await WatchdogHost.start()
     await host.upgrade(host.release({ name: 'v2', worker: 'crash-after-serving' }), 'serving')

@@ -4,6 +4,7 @@ import type { OperatorReply, OperatorRequest, Release, RestartReport } from '../
 import { OperatorDesk } from '../../../../watchdog/handoff/operator.ts'
 import type { OperatorDeps } from '../../../../watchdog/handoff/operator.ts'
 import type { Replacement } from '../../../../watchdog/handoff/replacement.ts'
+import { ProcessTree } from '../../../../watchdog/supervise/tree.ts'
 
 const releaseOf = (name: string): Release => ({ name, control: ['/bin/true'], worker: ['/bin/true'], workers: 1 })
 
@@ -42,5 +43,14 @@ describe('an operator who tries a release with a canary', () => {
     void ask(canary)
     await ask({ type: 'upgrade', release: releaseOf('v3'), wait: 'serving' })
     expect(logged).to.include('upgrade refused: E_HANDOFF_REFUSED  generation 2 is being started')
+  })
+})
+
+describe('an operator who asks while nothing serves', () => {
+  it('is refused, also by a signal, which is no call that could throw', async () => {
+    const desk = new OperatorDesk({ tree: new ProcessTree(), replacement: {} } as unknown as OperatorDeps)
+    const asked = desk.reload('serving')
+    const refusal = await asked.catch((error: unknown) => error)
+    expect(refusal).to.be.instanceOf(MeshError).and.to.include({ code: 'E_HANDOFF_REFUSED' })
   })
 })
