@@ -6,7 +6,7 @@
 import type { CorsSpec, FilterSpec } from '../../../contracts/route-spec.ts'
 import type { Fields, HeaderEdits } from '../route/fields.ts'
 import type { RequestView } from '../route/request-view.ts'
-import { stringMatcher } from '../route/string-match.ts'
+import { fieldMatcher } from '../route/string-match.ts'
 import { emptyAnswer } from './answer.ts'
 import type { FilterCounts, ReplyFilter } from './filter.ts'
 import type { FilterKind } from './kind.ts'
@@ -22,7 +22,7 @@ export const corsKind: FilterKind<Extract<FilterSpec, { kind: 'cors' }>, ReplyFi
 }
 
 function corsFilter(spec: CorsSpec, counts: FilterCounts): ReplyFilter {
-  const origins = spec.allowOrigins.map((origin) => stringMatcher(origin))
+  const origins = spec.allowOrigins.map((origin) => fieldMatcher(origin))
   const isAllowed = (origin: string): boolean => origins.some((matcher) => matcher.test(origin))
   /** Whether a preflight of this origin is answered here, with its fields. */
   const isAnswered = (origin: string | undefined): boolean =>

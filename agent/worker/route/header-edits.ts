@@ -1,7 +1,7 @@
 /** Header edits of rules and filters. Control validated names and values (R32). */
 import type { HeaderEditsSpec } from '../../../contracts/route-spec.ts'
+import { wireText } from '../../../contracts/wire-text.ts'
 import type { Fields, HeaderEdits } from './types.ts'
-import { wireText } from './wire-text.ts'
 
 const nothing: ReadonlySet<string> = new Set()
 

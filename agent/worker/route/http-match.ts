@@ -8,12 +8,12 @@ import type {
   PresenceMatchSpec,
   StringMatchSpec,
 } from '../../../contracts/route-spec.ts'
+import { readableText } from '../../../contracts/wire-text.ts'
 import { claimTexts, type VerifiedToken } from './verified-token.ts'
 import { queryParameter } from './query.ts'
-import { lowerCased, stringMatcher } from './string-match.ts'
+import { fieldMatcher, lowerCased, stringMatcher } from './string-match.ts'
 import type { StringMatcher } from './string-match.ts'
 import type { RequestView } from './types.ts'
-import { readableText } from './wire-text.ts'
 
 export interface Condition {
   /** `token`: of the caller's user, where it was verified. */
@@ -35,24 +35,27 @@ export interface HttpMatch {
 export function compileHttpMatch(spec: HttpMatchSpec, index: number): HttpMatch {
   const conditions: Condition[] = []
   if (spec.method !== undefined) {
-    conditions.push(fieldCondition('method', spec.method, (view) => view.method))
+    conditions.push(textCondition('method', stringMatcher(spec.method), (view) => view.method))
   }
   if (spec.port !== undefined) conditions.push(portCondition(spec.port))
   if (spec.namedPorts !== undefined) conditions.push(namedPortsCondition(spec.namedPorts))
   if (spec.sourceNamespace !== undefined) conditions.push(sourceNamespaceCondition(spec.sourceNamespace))
   for (const [label, value] of Object.entries(spec.sourceLabels ?? {})) conditions.push(labelCondition(label, value))
-  if (spec.scheme !== undefined) conditions.push(fieldCondition('scheme', spec.scheme, (view) => view.scheme))
+  if (spec.scheme !== undefined)
+    conditions.push(textCondition('scheme', stringMatcher(spec.scheme), (view) => view.scheme))
   if (spec.authority !== undefined) {
-    conditions.push(fieldCondition('authority', lowerCased(spec.authority), (view) => view.authority))
+    const matcher = stringMatcher(lowerCased(spec.authority))
+    conditions.push(textCondition('authority', matcher, (view) => view.authority))
   }
   for (const [name, wanted] of Object.entries(spec.headers ?? {})) {
-    conditions.push(fieldCondition(`header ${name}`, wanted, (view) => view.headerValues(name)))
+    conditions.push(textCondition(`header ${name}`, fieldMatcher(wanted), (view) => view.headerValues(name)))
   }
   for (const [name, unwanted] of Object.entries(spec.withoutHeaders ?? {})) {
     conditions.push(absenceCondition(name, unwanted))
   }
   for (const [name, wanted] of Object.entries(spec.queryParams ?? {})) {
-    conditions.push(fieldCondition(`query parameter ${name}`, wanted, (view) => queryParameter(view.query, name)))
+    const matcher = stringMatcher(wanted)
+    conditions.push(textCondition(`query parameter ${name}`, matcher, (view) => queryParameter(view.query, name)))
   }
   for (const claim of spec.claims ?? []) conditions.push(claimCondition(claim))
   const uri = spec.uri === undefined ? null : uriCondition(spec.uri, spec.ignoreUriCase === true)
@@ -95,12 +98,11 @@ function uriCondition(spec: StringMatchSpec, ignoreCase: boolean): Condition {
   }
 }
 
-function fieldCondition(
+function textCondition(
   what: string,
-  spec: PresenceMatchSpec,
+  matcher: StringMatcher,
   read: (view: RequestView) => string | undefined,
 ): Condition {
-  const matcher: StringMatcher = stringMatcher(spec)
   return {
     test: (view) => {
       const value = read(view)
@@ -111,7 +113,7 @@ function fieldCondition(
 }
 
 function absenceCondition(name: string, spec: PresenceMatchSpec): Condition {
-  const matcher = stringMatcher(spec)
+  const matcher = fieldMatcher(spec)
   const isPresence = 'present' in spec
   const unwanted = isPresence ? 'to be absent' : `anything but ${matcher.wanted}`
   return {

@@ -1,10 +1,11 @@
 /**
  * One string condition of a rule, ready to test, and able to say why it failed: the same object decides and explains.
- * Text of the rule is compared as its UTF-8 bytes; a regex sees characters, where a request's value is UTF-8.
+ * Paths, names and claims are text. Values of fields are bytes: text of the rule is compared as its UTF-8 bytes, and a
+ * regex sees characters, where a value is UTF-8.
  */
 import type { PresenceMatchSpec, StringMatchSpec } from '../../../contracts/route-spec.ts'
+import { readableText, wireText } from '../../../contracts/wire-text.ts'
 import { linearRegex } from './linear-regex.ts'
-import { readableText, wireText } from './wire-text.ts'
 
 export interface StringMatcher {
   test(value: string): boolean
@@ -12,16 +13,28 @@ export interface StringMatcher {
   readonly wanted: string
 }
 
+/** Of text. */
 export function stringMatcher(spec: PresenceMatchSpec, ignoreCase = false): StringMatcher {
-  if ('exact' in spec) return exactMatcher(spec.exact, ignoreCase)
-  if ('prefix' in spec) return prefixMatcher(spec.prefix, ignoreCase)
-  if ('regex' in spec) return regexMatcher(spec.regex)
-  return { test: () => true, wanted: 'to be there' }
+  if ('exact' in spec) return exactMatcher(spec.exact, spec.exact, ignoreCase)
+  if ('prefix' in spec) return prefixMatcher(spec.prefix, spec.prefix, ignoreCase)
+  if (!('regex' in spec)) return presence
+  const regex = linearRegex(spec.regex)
+  return { test: (value) => regex.matches(value), wanted: `regex "${spec.regex}"` }
 }
 
-function exactMatcher(ruleText: string, ignoreCase: boolean): StringMatcher {
-  const wanted = `exact "${ruleText}"`
-  const text = wireText(ruleText)
+/** Of the value of a field, one character for each byte. */
+export function fieldMatcher(spec: PresenceMatchSpec): StringMatcher {
+  if ('exact' in spec) return exactMatcher(wireText(spec.exact), spec.exact, false)
+  if ('prefix' in spec) return prefixMatcher(wireText(spec.prefix), spec.prefix, false)
+  const matcher = stringMatcher(spec)
+  return 'regex' in spec ? { ...matcher, test: (value) => matcher.test(readableText(value)) } : matcher
+}
+
+const presence: StringMatcher = { test: () => true, wanted: 'to be there' }
+
+/** `shown`: as the rule has it. */
+function exactMatcher(text: string, shown: string, ignoreCase: boolean): StringMatcher {
+  const wanted = `exact "${shown}"`
   if (!ignoreCase) return { test: (value) => value === text, wanted }
   const lower = text.toLowerCase()
   return {
@@ -30,17 +43,11 @@ function exactMatcher(ruleText: string, ignoreCase: boolean): StringMatcher {
   }
 }
 
-function prefixMatcher(ruleText: string, ignoreCase: boolean): StringMatcher {
-  const wanted = `prefix "${ruleText}"`
-  const text = wireText(ruleText)
+function prefixMatcher(text: string, shown: string, ignoreCase: boolean): StringMatcher {
+  const wanted = `prefix "${shown}"`
   if (!ignoreCase) return { test: (value) => value.startsWith(text), wanted }
   const lower = text.toLowerCase()
   return { test: (value) => value.slice(0, lower.length).toLowerCase() === lower, wanted: `${wanted} in any case` }
-}
-
-function regexMatcher(source: string): StringMatcher {
-  const regex = linearRegex(source)
-  return { test: (value) => regex.matches(readableText(value)), wanted: `regex "${source}"` }
 }
 
 /** The same condition in lower case, for names that have no case (authority). A regex stays as written. */

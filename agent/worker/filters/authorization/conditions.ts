@@ -5,6 +5,7 @@
  */
 import type { ConditionSpec } from '../../../../contracts/authorization-spec.ts'
 import { subnetSet } from '../../../../contracts/subnet.ts'
+import { wireText, withoutBlanks } from '../../../../contracts/wire-text.ts'
 import { claimTexts } from '../../route/verified-token.ts'
 import type { Subject } from './subject.ts'
 import { textSet } from './text-set.ts'
@@ -78,32 +79,30 @@ const host: Field = (values) => {
 
 const requestPrincipal: Field = oneText(({ token }) => token?.principal ?? '')
 
-/** A field that came more than once, or as a list, is every one of its parts as well. */
+/** Text of a head that rules ask for as if it was a field. */
+const headParts: Readonly<Record<string, (subject: Subject) => string>> = {
+  ':method': ({ request }) => request!.method,
+  ':path': ({ request }) => request!.path + (request!.query === '' ? '' : `?${request!.query}`),
+  ':authority': ({ request }) => request!.authority,
+  host: ({ request }) => request!.authority,
+}
+
+/**
+ * A field that came more than once, or as a list, is every one of its parts as well. Its value is bytes: those of a
+ * rule's text are its UTF-8.
+ */
 function header(name: string): Field {
-  const read = fieldReader(name)
+  const part = Object.hasOwn(headParts, name) ? headParts[name] : undefined
+  const read = part ?? (({ request }: Subject) => request!.headerValues(name))
   return (values, some) => {
-    const set = textSet(values)
+    const set = textSet(part === undefined ? values.map(wireText) : values)
     const takesEmpty = some && values.includes('*')
     return (subject) => {
       const value = read(subject)
       if (value === undefined) return false
       if (takesEmpty || set.has(value)) return true
-      return some && value.includes(',') && value.split(',').some((part) => set.has(part.trim()))
+      return some && value.includes(',') && value.split(',').some((one) => set.has(withoutBlanks(one)))
     }
-  }
-}
-
-function fieldReader(name: string): (subject: Subject) => string | undefined {
-  switch (name) {
-    case ':method':
-      return ({ request }) => request!.method
-    case ':path':
-      return ({ request }) => request!.path + (request!.query === '' ? '' : `?${request!.query}`)
-    case ':authority':
-    case 'host':
-      return ({ request }) => request!.authority
-    default:
-      return ({ request }) => request!.headerValues(name)
   }
 }
 

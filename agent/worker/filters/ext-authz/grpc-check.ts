@@ -11,6 +11,7 @@ import {
   protoNumber,
   protoNumberIn,
 } from '../../../../contracts/proto-fields.ts'
+import { readableText } from '../../../../contracts/wire-text.ts'
 import type { CallAnswer } from '../calls.ts'
 import { readGrpcAnswer } from '../grpc-answer.ts'
 import type { Asked } from './asked.ts'
@@ -41,9 +42,9 @@ function httpRequest({ authority, content, fields, method, scheme, target }: Ask
   ] as const
   const size = Number(fields.get('content-length') ?? -1)
   return [
-    text(1, fields.get('x-request-id') ?? ''),
+    text(1, readableText(fields.get('x-request-id') ?? '')),
     text(2, method),
-    ...[...pseudo, ...fields].map(([name, value]) => protoMessage(3, [text(1, name), text(2, value)])),
+    ...[...pseudo, ...fields].map(([name, value]) => protoMessage(3, [text(1, name), text(2, readableText(value))])),
     text(4, target),
     text(5, authority),
     text(6, scheme),

@@ -1,9 +1,9 @@
 /** The descriptors of a request, as Envoy makes them of the actions of a rate limit. */
 import type { DescriptorActionSpec } from '../../../../contracts/global-rate-limit-spec.ts'
 import { boundedKey, type DescriptorEntry, type RateLimitDescriptor } from '../../../../contracts/rate-limit-wire.ts'
+import { readableText } from '../../../../contracts/wire-text.ts'
 import type { RequestView } from '../../route/request-view.ts'
-import { stringMatcher } from '../../route/string-match.ts'
-import { readableText } from '../../route/wire-text.ts'
+import { fieldMatcher, stringMatcher } from '../../route/string-match.ts'
 
 /** null = none, so that the descriptor is left out; undefined = none, and the descriptor goes on. */
 type Action = (view: RequestView, app: string) => DescriptorEntry | null | undefined
@@ -45,7 +45,10 @@ function action(spec: DescriptorActionSpec): Action {
     }
     case 'header-value-match': {
       const { expectMatch, headers, key, value } = spec
-      const wanted = Object.entries(headers).map(([name, match]) => ({ name, matcher: stringMatcher(match) }))
+      const wanted = Object.entries(headers).map(([name, match]) => ({
+        name,
+        matcher: isPartOfHead(name) ? stringMatcher(match) : fieldMatcher(match),
+      }))
       const matches = (view: RequestView): boolean =>
         wanted.every(({ matcher, name }) => {
           const found = fieldOf(view, name)
@@ -56,18 +59,19 @@ function action(spec: DescriptorActionSpec): Action {
   }
 }
 
+/** Text of a head that rules ask for as if it was a field. */
+const headParts: Readonly<Record<string, (view: RequestView) => string>> = {
+  ':path': (view) => (view.query === '' ? view.path : `${view.path}?${view.query}`),
+  ':method': (view) => view.method,
+  ':authority': (view) => view.authority,
+  host: (view) => view.authority,
+  ':scheme': (view) => view.scheme,
+}
+
+function isPartOfHead(name: string): boolean {
+  return Object.hasOwn(headParts, name)
+}
+
 function fieldOf(view: RequestView, name: string): string | undefined {
-  switch (name) {
-    case ':path':
-      return view.query === '' ? view.path : `${view.path}?${view.query}`
-    case ':method':
-      return view.method
-    case ':authority':
-    case 'host':
-      return view.authority
-    case ':scheme':
-      return view.scheme
-    default:
-      return view.headerValues(name)
-  }
+  return isPartOfHead(name) ? headParts[name]!(view) : view.headerValues(name)
 }

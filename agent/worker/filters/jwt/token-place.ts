@@ -1,5 +1,6 @@
 /** Where tokens stand in a request. */
 import type { JwtRuleSpec } from '../../../../contracts/authentication-spec.ts'
+import { withoutBlanks } from '../../../../contracts/wire-text.ts'
 import type { RequestView } from '../../route/request-view.ts'
 
 /** Longest token, in characters. */
@@ -60,7 +61,7 @@ function cookies(view: RequestView): { name: string; value: string; text: string
   const field = view.headerValues('cookie')
   if (field === undefined) return []
   return field.split(/[;,]/).map((part) => {
-    const text = part.trim()
+    const text = withoutBlanks(part)
     const equals = text.indexOf('=')
     return equals < 0
       ? { name: text, value: '', text }

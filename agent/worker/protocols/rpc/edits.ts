@@ -1,3 +1,4 @@
+import { readableText } from '../../../../contracts/wire-text.ts'
 import { headers } from '../../../../contracts/words.ts'
 import type { AttributeEdits } from '../../../../rpc/codec.ts'
 import type { Fields, HeaderEdits, RequestEdits } from '../../forward/streams.ts'
@@ -15,8 +16,8 @@ export function requestEdits(edits: RequestEdits, saysOurs: boolean): AttributeE
     return null
   }
   const add: (readonly [string, string])[] = []
-  if (route !== null) add.push(...route.fields)
-  if (destination !== null) add.push(...destination.fields)
+  if (route !== null) add.push(...route.fields.map(asText))
+  if (destination !== null) add.push(...destination.fields.map(asText))
   if (trace !== null) add.push(...trace.fields())
   if (requestId !== null) add.push(['x-request-id', requestId.toString('latin1')])
   if (source !== '') add.push([headers.source, source])
@@ -28,8 +29,13 @@ export function requestEdits(edits: RequestEdits, saysOurs: boolean): AttributeE
 export function replyEdits(...all: readonly (HeaderEdits | null)[]): AttributeEdits | null {
   const some = all.filter((one) => one !== null)
   if (some.length === 0) return null
-  const add: Fields = some.flatMap(({ fields }) => fields)
+  const add: Fields = some.flatMap(({ fields }) => fields.map(asText))
   return { drop: joined(...some.map(({ drop }) => drop)), add }
+}
+
+/** Fields are bytes, attributes are text. */
+function asText([name, value]: Fields[number]): Fields[number] {
+  return [name, readableText(value)]
 }
 
 function joined(...sets: readonly ReadonlySet<string>[]): ReadonlySet<string> {

@@ -1,3 +1,4 @@
+import { wireText } from '../../../../contracts/wire-text.ts'
 import type { RpcCodec } from '../../../../rpc/codec.ts'
 import type { FieldVisitor, ReplyMessage } from '../../forward/streams.ts'
 import { RpcHead } from './rpc-head.ts'
@@ -22,12 +23,13 @@ export class RpcReply implements ReplyMessage {
 
   header(name: string): string | undefined {
     const { bytes, codec, frame, from } = this.wire
-    return codec.attribute(bytes, from, frame, name)
+    const found = codec.attribute(bytes, from, frame, name)
+    return found === undefined ? undefined : wireText(found)
   }
 
   eachField(visit: FieldVisitor): void {
     const { bytes, codec, frame, from } = this.wire
-    codec.eachAttribute(bytes, from, frame, visit)
+    codec.eachAttribute(bytes, from, frame, (name, value) => visit(name, wireText(value)))
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RpcProtocol } from '../../../../contracts/protocols.ts'
 import type { SourceAppSpec } from '../../../../contracts/snapshot.ts'
+import { wireText } from '../../../../contracts/wire-text.ts'
 import { headers } from '../../../../contracts/words.ts'
 import type { RpcCodec } from '../../../../rpc/codec.ts'
 import { FrameKind } from '../../../../rpc/frame.ts'
@@ -25,8 +26,8 @@ const noBytes = Buffer.alloc(0)
 const foreign: ReadonlySet<string> = new Set(['content-type', 'via'])
 
 /**
- * A request in private RPC: a POST to `/service/method` whose attributes are its fields. Holds a copy of the frame, for
- * a retry needs it after the read buffer was reused. Reused for one request after another.
+ * A request in private RPC: a POST to `/service/method` whose attributes are its fields, as their UTF-8 bytes. Holds a
+ * copy of the frame, for a retry needs it after the read buffer was reused. Reused for one request after another.
  */
 export class RpcRequest implements RequestMessage {
   readonly method = 'POST'
@@ -116,7 +117,8 @@ export class RpcRequest implements RequestMessage {
     if (foreign.has(name)) return undefined
     const { bytes, codec, frame } = this.wire
     const found = codec.attribute(bytes, 0, frame, name)
-    return found === undefined && name === headers.service ? this.authority : found
+    if (found !== undefined) return wireText(found)
+    return name === headers.service ? this.authority : undefined
   }
 
   headerValues(name: string): string | undefined {
@@ -129,7 +131,7 @@ export class RpcRequest implements RequestMessage {
 
   eachField(visit: FieldVisitor): void {
     const { bytes, codec, frame } = this.wire
-    codec.eachAttribute(bytes, 0, frame, visit)
+    codec.eachAttribute(bytes, 0, frame, (name, value) => visit(name, wireText(value)))
   }
 
   copy(): RpcRequest {

@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import type { AuthorizationRuleSpec } from '../../../../../contracts/authorization-spec.ts'
 import type { ExternalAuthorizerSpec, HttpAuthorizerSpec } from '../../../../../contracts/external-authorizer-spec.ts'
 import type { VirtualHostSpec } from '../../../../../contracts/route-spec.ts'
+import { wireText } from '../../../../../contracts/wire-text.ts'
 import { field, GrpcAuthorizer } from '../../../../support/ext-authz/grpc-authorizer.ts'
 import { RawCaller } from '../../../../support/http1/raw-caller.ts'
 import { RecordingBackend } from '../../../../support/http1/recording-backend.ts'
@@ -106,10 +107,17 @@ describe('external authorization', () => {
 
   it('tells a server of gRPC what is asked by whom, and goes on with its word', async () => {
     await guard(judge)
-    expect((await ask('/items?id=7', 'x-trace: a\r\nx-trace: b\r\n')).head).to.match(/^HTTP\/1.1 200 /)
+    expect((await ask('/items?id=7', `x-trace: a\r\nx-trace: b\r\nx-dept: ${wireText('张三')}\r\n`)).head).to.match(
+      /^HTTP\/1.1 200 /,
+    )
     const [{ destination, request, source }] = authorizer.checks as [GrpcAuthorizer['checks'][number]]
     expect(request.http).to.deep.include({ method: 'GET', path: '/items?id=7', host: 'orders', scheme: 'http' })
-    expect(request.http.headers).to.include({ ':method': 'GET', ':path': '/items?id=7', 'x-trace': 'a,b' })
+    expect(request.http.headers).to.include({
+      ':method': 'GET',
+      ':path': '/items?id=7',
+      'x-trace': 'a,b',
+      'x-dept': '张三',
+    })
     expect(source.address.socketAddress.address).to.equal('127.0.0.1')
     expect(destination.address.socketAddress.portValue).to.equal(started.port('orders'))
     expect(Math.abs(Number(request.time.seconds) - Date.now() / 1000)).to.be.below(60)

@@ -38,6 +38,14 @@ describe('routes by claims of a token', () => {
     expect(routed(named, { 'https://a.example/b': {} })).to.equal('others')
   })
 
+  it('compare text outside ASCII as the text that it is', () => {
+    const claim = (match: string): string => `{ headers: { "@request.auth.claims.dept": ${match} } }`
+    for (const match of ['{ exact: 张三 }', '{ prefix: 张 }', '{ regex: "[张李]." }'])
+      expect(routed(claim(match), { dept: '张三' }), match).to.equal('by-claim')
+    expect(routed(claim('{ exact: é }'), { dept: 'é' })).to.equal('by-claim')
+    expect(routed(claim('{ exact: é }'), { dept: 'Ã©' })).to.equal('others')
+  })
+
   it('are never taken for what is not there: no token, names that every object has, a field of that name', () => {
     const sub = '{ headers: { "@request.auth.claims.sub": {} } }'
     expect(routed(sub)).to.equal('others')

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { wireText } from '../../../../../../contracts/wire-text.ts'
 import { judged, policy } from '../../../../../support/authorization.ts'
 import type { Asked } from '../../../../../support/authorization.ts'
 
@@ -127,6 +128,27 @@ describe('authorization policies', () => {
     expect(matches(rule, { headers: { 'x-role': 'admin' } })).to.deep.equal(both)
     expect(matches(rule, {})).to.deep.equal(neither)
     expect(matches('{ when: [{ key: "request.headers[X-Role]", notValues: [admin] }] }', {})).to.deep.equal(both)
+  })
+
+  it('compare the value of a header by the UTF-8 bytes of their text, each of a list as well', () => {
+    const when = (list: string): string => `{ when: [{ key: "request.headers[x-dept]", ${list} }] }`
+    const of = (text: string) => ({ headers: { 'x-dept': wireText(text) } })
+    expect(matches(when('values: ["张三"]'), of('张三'))).to.deep.equal(both)
+    expect(matches(when('values: ["张三"]'), of('李四'))).to.deep.equal(neither)
+    expect(matches(when('values: ["张*"]'), of('张三'))).to.deep.equal(both)
+    expect(matches(when('values: ["*三"]'), of('张三'))).to.deep.equal(both)
+    expect(matches(when('notValues: ["张三"]'), of('张三'))).to.deep.equal(neither)
+    expect(matches(when('notValues: ["张三"]'), of('李四'))).to.deep.equal(both)
+    // the last byte of this one alone would be a blank
+    const listed = of('李四, 张\t,王')
+    expect(matches(when('values: ["张"]'), listed)).to.deep.equal({ allow: false, deny: true })
+    expect(matches(when('notValues: ["张"]'), listed)).to.deep.equal({ allow: false, deny: true })
+  })
+
+  it('compare claims of a token as text', () => {
+    const token = { principal: 'https://issuer/张三', claims: { dept: '张三' } }
+    expect(matches('{ when: [{ key: "request.auth.claims[dept]", values: ["张三"] }] }', { token })).to.deep.equal(both)
+    expect(matches('{ from: [{ source: { requestPrincipals: ["*/张三"] } }] }', { token })).to.deep.equal(both)
   })
 
   it('know the conditions of Istio', () => {

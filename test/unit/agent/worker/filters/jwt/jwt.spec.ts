@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import type { AuthenticationSpec, JwtRuleSpec } from '../../../../../../contracts/authentication-spec.ts'
+import { wireText } from '../../../../../../contracts/wire-text.ts'
 import type { Answer } from '../../../../../../agent/worker/filters/answer.ts'
 import type { Filter, FilterContext, Wait } from '../../../../../../agent/worker/filters/filter.ts'
 import { jwtKind } from '../../../../../../agent/worker/filters/jwt/jwt.ts'
@@ -166,6 +167,10 @@ describe('tokens of end users', () => {
     expect([byHeader.said, [...byHeader.edits[0]!.drop]]).to.deep.equal([null, ['x-token']])
     const byCookie = await ask(filter, { headers: { cookie: `a=1; session=${token}; b=2` } })
     expect(byCookie.edits[0]).to.deep.equal({ fields: [['cookie', 'a=1; b=2']], drop: new Set(['cookie']) })
+    // a character whose last byte alone would be a blank
+    const dept = `dept=${wireText('张')}`
+    const besides = await ask(filter, { headers: { cookie: `${dept}; session=${token}` } })
+    expect(besides.edits[0]!.fields).to.deep.equal([['cookie', dept]])
     expect((await ask(filter, { path: `/?a=1&t=${token}` })).context.token!.principal).to.equal('https://issuer/alice')
     expect((await ask(filter, bearer('nonsense'))).said, 'not a place of this rule').to.equal(null)
     const spoilt = await ask(filter, { headers: { cookie: `session=${token}; session=x` } })

@@ -1,5 +1,5 @@
 /**
- * Text of rules and bytes of requests. A request's strings hold one character for each byte as it came; a rule's text
+ * Text of rules and bytes of requests. A field's value holds one character for each byte as it came; a rule's text
  * means its UTF-8 bytes. Both directions, and nothing is done for ASCII, which is nearly everything.
  */
 // oxlint-disable-next-line no-control-regex -- every character of ASCII
@@ -15,4 +15,17 @@ export function readableText(wire: string): string {
   if (ascii.test(wire)) return wire
   const text = Buffer.from(wire, 'latin1').toString('utf8')
   return text.includes('\ufffd') ? wire : text
+}
+
+/** Without the blanks and tabs around it. What else `trim` takes off, 0xa0, may be a part of a character. */
+export function withoutBlanks(wire: string): string {
+  let from = 0
+  let to = wire.length
+  while (from < to && isBlank(wire.charCodeAt(from))) from++
+  while (from < to && isBlank(wire.charCodeAt(to - 1))) to--
+  return wire.slice(from, to)
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09
 }
