@@ -67,6 +67,8 @@ export function adminClient(
       )
       outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer after ${timeoutMs} ms`)))
       outgoing.on('error', (cause) => reject(unreachable(where, cause)))
+      // all that is heard of a server that changes the protocol
+      outgoing.on('close', () => reject(unreachable(where, new Error('the connection ended without an answer'))))
       outgoing.end(body?.text)
     })
   return {

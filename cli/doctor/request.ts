@@ -171,6 +171,8 @@ function oneCall(
     )
     asked.on('timeout', () => asked.destroy(new Error(`no answer after ${callTimeoutMs} ms`)))
     asked.on('error', (error) => bad(`${service}: ${error.message}`, command(`tap ${service}`)))
+    // all that is heard of a server that changes the protocol
+    asked.on('close', () => bad(`${service}: the connection ended without an answer`, command(`tap ${service}`)))
     asked.end()
   })
 }

@@ -167,9 +167,11 @@ export class AgentSource {
       )
       const cancel = clock.after(answerTimeoutMs, () => outgoing.destroy(new Error('no answer')))
       outgoing.on('socket', (socket) => socket.unref())
-      outgoing.on('error', (cause) => {
+      outgoing.on('error', reject)
+      outgoing.on('close', () => {
         cancel()
-        reject(cause)
+        // all that is heard of a server that changes the protocol
+        reject(new MeshError('E_ADMIN_UNREACHABLE', `${address.host}:${address.port} ended the connection`))
       })
       outgoing.end()
     })

@@ -69,3 +69,7 @@ export function drip(head: string, everyMs: number): Behaviour {
 }
 
 export const chunkedHead = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n'
+
+/** Changes to a protocol that nobody asked for. */
+export const changeProtocol: Behaviour = (socket) =>
+  void socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n')

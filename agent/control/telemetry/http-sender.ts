@@ -74,8 +74,12 @@ export function httpSender(options: HttpSenderOptions): Sender {
         options.timeoutMs,
       )
       overall.unref()
-      outgoing.on('close', () => clearTimeout(overall))
       outgoing.on('error', (error) => resolve(again(connectProblem(error))))
+      outgoing.on('close', () => {
+        clearTimeout(overall)
+        // all that is heard of a server that changes the protocol
+        resolve(again('the connection ended without an answer'))
+      })
       if (body.length > maxParts) outgoing.end(Buffer.concat(body))
       else {
         outgoing.cork()

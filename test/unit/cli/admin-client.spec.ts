@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { adminClient, adminJson, orderJson, whereAllowed, type AdminClient } from '../../../cli/admin-client.ts'
 import { MeshError } from '../../../contracts/errors.ts'
+import { changeProtocol, startHostileServer } from '../../support/hostile-server.ts'
 
 async function withServer(
   answer: { status: number; body: string },
@@ -31,6 +32,14 @@ async function failureOf(work: Promise<unknown>): Promise<MeshError> {
 }
 
 describe('the admin client', () => {
+  it('gives up a server that changes the protocol', async () => {
+    const server = await startHostileServer(changeProtocol)
+    const error = await failureOf(adminJson(adminClient(`127.0.0.1:${server.port}`, 60_000), '/ready'))
+    expect(error.code).to.equal('E_ADMIN_UNREACHABLE')
+    expect((error.cause as Error).message).to.equal('the connection ended without an answer')
+    await server.stop()
+  })
+
   it('says that nobody answers, with a code', async () => {
     const error = await failureOf(adminJson(adminClient('/nowhere/admin.sock', 1000), '/ready'))
     expect(error.code).to.equal('E_ADMIN_UNREACHABLE')

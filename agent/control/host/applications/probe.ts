@@ -97,6 +97,11 @@ function probeHttp({ address, port }: ProbeTarget, path: string, timeoutMs: numb
       outgoing.destroy()
       reject(new Error(error.code ?? error.message))
     })
+    outgoing.once('close', () => {
+      clearTimeout(timer)
+      // all that is heard of an application that changes the protocol
+      reject(new Error('the connection ended without an answer'))
+    })
     outgoing.end()
   })
 }

@@ -122,6 +122,10 @@ async function ask(
       },
     )
     asked.on('error', failed)
+    asked.on('upgrade', (_reply, socket) => {
+      socket.destroy()
+      failed(new Error('it changed the protocol, which nobody asked for'))
+    })
     asked.end(text)
   })
   if (status === 200) return value

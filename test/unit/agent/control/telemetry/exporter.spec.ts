@@ -12,6 +12,7 @@ import { recordHeadBytes } from '../../../../../contracts/telemetry.ts'
 import { systemClock } from '../../../../../contracts/clock.ts'
 import type { Clock } from '../../../../../contracts/clock.ts'
 import { StandInCollector } from '../../../../support/otlp/collector.ts'
+import { changeProtocol, startHostileServer } from '../../../../support/hostile-server.ts'
 import { frameOf, groupsOf, shortGroup } from '../../../../support/otlp/short-groups.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
 
@@ -298,5 +299,27 @@ describe('a collector', () => {
     const nobody = http({ url: new URL('http://127.0.0.1:1') })
     expect(await nobody.send('logs', [whole()])).to.deep.include({ kind: 'again' })
     nobody.close()
+  })
+
+  it('that changes the protocol is down, and is asked again', async () => {
+    let asked = 0
+    const server = await startHostileServer((socket, line) => {
+      asked++
+      changeProtocol(socket, line)
+    })
+    const out = new Exporter({
+      signal: 'logs',
+      collector: 'http://c',
+      sender: http({ url: new URL(`http://127.0.0.1:${server.port}`), timeoutMs: 60_000 }),
+      clock: { ...systemClock, after: (_ms, call) => systemClock.after(0, call) },
+      random: () => 1,
+      log: noLog,
+      metrics: new ControlMetrics(),
+    })
+    out.take([group()])
+    await eventually(() => asked > 1)
+    expect(out.view()).to.include({ isUp: false, problem: 'the connection ended without an answer' })
+    await out.close(0)
+    await server.stop()
   })
 })

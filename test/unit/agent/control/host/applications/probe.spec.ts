@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import type { CheckSpec } from '../../../../../../agent/control/host/applications/application.ts'
 import { countedProbe, probe, probeOwn } from '../../../../../../agent/control/host/applications/probe.ts'
+import { changeProtocol, startHostileServer } from '../../../../../support/hostile-server.ts'
 
 const times = { intervalMs: 1000, timeoutMs: 200, healthyThreshold: 1, unhealthyThreshold: 1 }
 
@@ -54,6 +55,13 @@ describe('the check of a local application', () => {
     expect(await path('/302')).to.equal('GET /302 answered 302, allowed 200 to 299')
     expect(await path('/503')).to.contain('503')
     expect(await path('/silent')).to.equal('no answer after 200 ms')
+  })
+
+  it('by HTTP is bad where the application changes the protocol', async () => {
+    const server = await startHostileServer(changeProtocol)
+    const said = await look({ kind: 'http', path: '/', ...times, timeoutMs: 60_000 }, server.port)
+    expect(said).to.equal('the connection ended without an answer')
+    await server.stop()
   })
 
   it('is bad at a port where another user listens than the one that announced it, and does not touch it', async () => {
