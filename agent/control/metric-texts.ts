@@ -96,7 +96,7 @@ export const metricTexts: Readonly<Record<string, string>> = {
   hostmesh_rollouts_total: 'roll-outs of rules that ended here, by result',
   hostmesh_telemetry_sent_total: 'spans (`traces`) or access log records (`logs`) that a collector took',
   hostmesh_telemetry_dropped_total:
-    'those that were lost, by reason: `queue-full` while the collector was gone, `refused` by it, `end` of control',
+    'lost ones, by reason: `queue-full` (collector gone), `refused` by it, `unusable` files, `end` of control',
   hostmesh_telemetry_queue_bytes: 'bytes that wait for the collector, at most 4 MiB each',
   hostmesh_telemetry_collector_up: '0 while the collector does not take what it is sent: alarm on it',
   hostmesh_certificate_renewals_total: 'certificates asked for or received, by result',

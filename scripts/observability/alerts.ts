@@ -351,7 +351,10 @@ export const alerts: readonly Alert[] = [
     summary: 'The collector of {{ $labels.signal }} does not take what {{ $labels.instance }} sends',
     meaning: 'Spans or log records wait in bounded memory and are then dropped. Traffic is not touched.',
     look: ['hostmesh status', 'journalctl -u hostmesh -p warning -n 20'],
-    act: ['Start the collector, or correct `tracing.collector` or `accessLog.collector`; both are taken up at once.'],
+    act: [
+      'Start the collector, or correct `tracing.collector` or `accessLog.collector`; both are taken up at once.',
+      'Files of theirs that cannot be used are named there, too: correct them, then `hostmesh reload`.',
+    ],
     ...one('hostmesh_telemetry_collector_up', 0, 1, 'signal="traces"'),
   },
   {

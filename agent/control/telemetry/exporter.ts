@@ -20,7 +20,7 @@ export const maxQueuedBytes = maxBlocks * maxBlockBytes
 const maxSpare = 2
 /** By signal; there while it runs. */
 export const exporterGauges = ['telemetry_queue_bytes', 'telemetry_collector_up'] as const
-const [queueGauge, upGauge] = exporterGauges
+export const [queueGauge, upGauge] = exporterGauges
 /**
  * Of a running host. A request costs some 0.5 to 0.9 ms, as much as a thousand records: few records are few requests,
  * and many fill one. OpenTelemetry's own senders wait for one second (logs) and five (spans).

@@ -1,6 +1,6 @@
 /**
  * Spans and log records of this host's workers, and where they go. Follows the configuration as it changes; without a
- * collector a record that comes is dropped.
+ * collector a record that comes is dropped. A destination that cannot be read leaves the one before in use.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { describeError } from '../../../contracts/errors.ts'
@@ -12,9 +12,10 @@ import type { Log } from '../log.ts'
 import type { ControlMetrics } from '../observe.ts'
 import { destinationOf } from './destination.ts'
 import type { Destination } from './destination.ts'
-import { Exporter, exporterGauges, lingerMs } from './exporter.ts'
+import { Exporter, exporterGauges, lingerMs, upGauge } from './exporter.ts'
 import { httpSender } from './http-sender.ts'
 import { TelemetryReceiver } from './receiver.ts'
+import type { ShortGroup } from './short-records.ts'
 import type { CollectorView, Sender } from './sender.ts'
 
 export interface TelemetryDeps {
@@ -36,8 +37,8 @@ export class Telemetry {
   private readonly deps: TelemetryDeps
   private readonly receiver: TelemetryReceiver
   private readonly running = new Map<Signal, { readonly destination: Destination; readonly exporter: Exporter }>()
-  /** Of what cannot be used at all. */
-  private readonly broken = new Map<Signal, CollectorView>()
+  /** Of what is configured and cannot be used; the one before may run on. */
+  private readonly unusable = new Map<Signal, { readonly url: string; readonly problem: string }>()
   private config: AgentConfig | undefined
   private isBehind = false
   private isChanging = false
@@ -46,7 +47,7 @@ export class Telemetry {
     this.deps = deps
     this.receiver = new TelemetryReceiver(
       deps.path,
-      (signal, groups) => this.running.get(signal)?.exporter.take(groups) ?? true,
+      (signal, groups) => this.running.get(signal)?.exporter.take(groups) ?? this.discard(signal, groups),
       (reason) => deps.log.warn({}, `telemetry of a worker: ${reason}; it is disconnected and dials again`),
     )
   }
@@ -77,48 +78,76 @@ export class Telemetry {
     const collector = { traces: tracing, logs: accessLog }[signal].collector
     try {
       const destination = collector === undefined ? undefined : destinationOf(collector)
-      this.broken.delete(signal)
-      if (isDeepStrictEqual(destination, this.running.get(signal)?.destination)) return
-      this.end(signal)
-      if (destination === undefined) return
-      const sender = await this.sender(destination)
-      const { clock, log, metrics, random } = this.deps
-      const exporter = new Exporter({
-        signal,
-        collector: destination.collector.url,
-        sender,
-        clock,
-        log,
-        metrics,
-        random,
-        onRoom: () => this.receiver.resume(signal),
-        lingerMs,
-      })
-      this.running.set(signal, { destination, exporter })
+      if (destination === undefined) {
+        this.unusable.delete(signal)
+        this.end(signal)
+        return
+      }
+      const isSame = isDeepStrictEqual(destination, this.running.get(signal)?.destination)
+      const sender = isSame ? undefined : await this.sender(destination)
+      this.unusable.delete(signal)
+      if (sender !== undefined) this.begin(signal, destination, sender)
     } catch (error) {
-      this.end(signal)
       const problem = describeError(error)
       const url = collector?.url ?? ''
-      this.broken.set(signal, { signal, url, isUp: false, problem, queuedBytes: 0 })
-      this.deps.log.error({ signal }, `${url}: ${problem}; ${signal} are dropped`)
+      this.unusable.set(signal, { url, problem })
+      const before = this.running.get(signal)?.destination.collector.url
+      const outcome = before === undefined ? `${signal} are dropped` : `${signal} go on to ${before} as before`
+      this.deps.log.error({ signal }, `${url}: ${problem}; ${outcome}`)
+      this.tellAnew()
     }
   }
 
-  /** Of the signals that go somewhere. */
+  /** In the place of the one before. */
+  private begin(signal: Signal, destination: Destination, sender: Sender): void {
+    this.end(signal)
+    const { clock, log, metrics, random } = this.deps
+    const exporter = new Exporter({
+      signal,
+      collector: destination.collector.url,
+      sender,
+      clock,
+      log,
+      metrics,
+      random,
+      onRoom: () => this.receiver.resume(signal),
+      lingerMs,
+    })
+    this.running.set(signal, { destination, exporter })
+  }
+
+  /** Nobody takes them; more may come. */
+  private discard(signal: Signal, groups: readonly ShortGroup[]): boolean {
+    const count = groups.reduce((sum, group) => sum + group.count, 0)
+    if (this.unusable.has(signal)) this.deps.metrics.count('telemetry_dropped', { signal, reason: 'unusable' }, count)
+    return true
+  }
+
+  /** Of the signals that go somewhere, or should. */
   views(): CollectorView[] {
-    return signals.flatMap((signal) => this.broken.get(signal) ?? this.running.get(signal)?.exporter.view() ?? [])
+    return signals.flatMap((signal) => {
+      const view = this.running.get(signal)?.exporter.view()
+      const unusable = this.unusable.get(signal)
+      if (unusable === undefined) return view ?? []
+      const { problem, url } = unusable
+      if (view === undefined) return { signal, url, isUp: false, problem, queuedBytes: 0 }
+      const ofBefore = view.problem === undefined ? '' : `: ${view.problem}`
+      return { ...view, problem: `${problem}; the one before stays in use${ofBefore}` }
+    })
   }
 
   private end(signal: Signal): void {
     const running = this.running.get(signal)
     this.running.delete(signal)
     this.receiver.resume(signal)
-    void running?.exporter.close(farewellMs).then(() => this.tellAnew())
+    void (running?.exporter.close(farewellMs) ?? Promise.resolve()).then(() => this.tellAnew())
   }
 
   /** Nothing is said any more of a collector that is none. */
   private tellAnew(): void {
-    for (const gauge of exporterGauges) this.deps.metrics.clear(gauge)
+    const { metrics } = this.deps
+    for (const gauge of exporterGauges) metrics.clear(gauge)
+    for (const signal of this.unusable.keys()) metrics.gauge(upGauge, { signal }, 0)
     for (const { exporter } of this.running.values()) exporter.tell()
   }
 

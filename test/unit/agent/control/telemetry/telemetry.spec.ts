@@ -54,6 +54,12 @@ describe('telemetry of control, as its configuration changes', () => {
       .find(({ name }) => name === 'hostmesh_telemetry_collector_up')
       ?.samples.find(({ labels }) => labels[0] === signal)?.value
 
+  const dropped = (reason: string): number | undefined =>
+    metrics
+      .series()
+      .find(({ name }) => name === 'hostmesh_telemetry_dropped_total')
+      ?.samples.find(({ labels }) => labels[1] === reason)?.value
+
   /** Of a worker. */
   function write(): void {
     worker ??= connect(join(folder, 'telemetry.sock'))
@@ -99,6 +105,46 @@ describe('telemetry of control, as its configuration changes', () => {
       expect(lines[0]).to.match(/headers: authorization: the value holds more than printable ASCII; logs are dropped/)
       expect(lines.join('\n')).to.not.match(/s.cret|пароль/)
     })
+
+  for (const protocol of ['otlp-http', 'otlp-grpc'])
+    it(`${protocol}: goes on as before while the files of the section cannot be used`, async () => {
+      const url = protocol === 'otlp-grpc' ? collector.grpcUrl : collector.url
+      writeFileSync(headersFile, 'Authorization: old\n')
+      telemetry.configure(config(protocol, url))
+      await eventually(() => upOf('logs') === 1)
+      writeFileSync(headersFile, 'Authorization: sécret\n')
+      telemetry.configure(config(protocol, url))
+      await eventually(() => lines.length > 0)
+      expect(lines[0]).to.include(`printable ASCII; logs go on to ${url} as before`)
+      write()
+      await eventually(() => collector.requests.at(-1)?.headers['authorization'] === 'old', 5000)
+      expect(upOf('logs')).to.equal(1)
+      expect(telemetry.views()[0]).to.include({ isUp: true })
+      expect(telemetry.views()[0]!.problem).to.match(/printable ASCII; the one before stays in use$/)
+      writeFileSync(headersFile, 'Authorization: new\n')
+      telemetry.configure(config(protocol, url))
+      await eventually(() => telemetry.views()[0]!.problem === undefined)
+      write()
+      await eventually(() => collector.requests.at(-1)?.headers['authorization'] === 'new', 5000)
+    })
+
+  it('is down and counts what it drops while the first files that it is given cannot be used', async () => {
+    writeFileSync(headersFile, 'Authorization: sécret\n')
+    telemetry.configure(config('otlp-http'))
+    await eventually(() => upOf('logs') === 0)
+    write()
+    await eventually(() => dropped('unusable') === 1)
+    writeFileSync(headersFile, 'Authorization: good\n')
+    telemetry.configure(config('otlp-http'))
+    await eventually(() => upOf('logs') === 1)
+    writeFileSync(headersFile, 'Authorization: sécret\n')
+    telemetry.configure(config(undefined))
+    await eventually(() => upOf('logs') === undefined)
+    telemetry.configure(config('otlp-http'))
+    await eventually(() => upOf('logs') === 0)
+    telemetry.configure(config(undefined))
+    await eventually(() => upOf('logs') === undefined)
+  })
 
   it('a request that cannot be made is refused, and the next one goes on', async () => {
     const options = {
