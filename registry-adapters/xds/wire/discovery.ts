@@ -62,14 +62,19 @@ export function decodeResponse(bytes: Buffer): DiscoveryResponse {
   return { typeUrl, version, nonce, resources }
 }
 
-/** A resource as some control planes wrap it, or as it is. */
+/** A resource as some control planes wrap it, once, or as it is; part of `any`. */
 function valueOf(any: Buffer): Buffer {
-  let type = ''
-  let value = Buffer.alloc(0)
-  for (const part of fieldsOf(any))
-    if (part.field === 1) type = textOf(part.value)
-    else if (part.field === 2) value = Buffer.from(bytesIn(part.value))
+  const { type, value } = anyOf(any)
   if (!type.endsWith('/envoy.service.discovery.v3.Resource')) return value
-  for (const part of fieldsOf(value)) if (part.field === 2) return valueOf(bytesIn(part.value))
+  for (const part of fieldsOf(value)) if (part.field === 2) return anyOf(bytesIn(part.value)).value
   return Buffer.alloc(0)
+}
+
+function anyOf(bytes: Buffer): { readonly type: string; readonly value: Buffer } {
+  let type = ''
+  let value: Buffer = Buffer.alloc(0)
+  for (const part of fieldsOf(bytes))
+    if (part.field === 1) type = textOf(part.value)
+    else if (part.field === 2) value = bytesIn(part.value)
+  return { type, value }
 }
