@@ -48,9 +48,11 @@ export class XdsAdapter implements RegistryAdapter {
   private readonly catalog: Catalog
   private call: AdsCall | undefined
   private exchanges = new Map<ResourceType, Exchange>()
-  /** Types that this stream has answered, and the endpoints that it has named. */
+  /** Types that this stream has answered, and the endpoints that it has named, of those that clusters ask for. */
   private readonly answered = new Set<ResourceType>()
   private readonly said = new Set<string>()
+  /** Routes for which this stream was waited in vain. */
+  private readonly owed = new Set<string>()
   /** Clusters or listeners that were all gone at once: believed on the next stream. */
   private readonly doubted = new Set<ResourceType>()
   private readonly refused = new Map<ResourceType, MeshError>()
@@ -139,6 +141,7 @@ export class XdsAdapter implements RegistryAdapter {
     this.openedAt = this.deps.clock.monotonic()
     this.answered.clear()
     this.said.clear()
+    this.owed.clear()
     let isFirst = true
     const send: ConstructorParameters<typeof Exchange>[1]['send'] = (request) => {
       call.send(encodeRequest(isFirst ? { ...request, node: { id: node, cluster } } : request))
@@ -188,16 +191,19 @@ export class XdsAdapter implements RegistryAdapter {
     exchange.answer(response, this.refusal(type, response, problems))
     this.answered.add(type)
     this.catalog.tidy()
+    const wanted = this.catalog.wantedEndpoints()
+    // one that a cluster asks for again is to be said again
+    keepOnly(this.said, wanted)
     // they come and go all the time, and an answer says all of them: only of what is news somebody is told, nothing is
     // asked for and no rule is made
     if (type === 'endpoints') {
       const news = new Set(changed)
       for (const name of names) if (!this.said.has(name)) news.add(name)
-      for (const name of news) this.said.add(name)
+      for (const name of news) if (wanted.has(name)) this.said.add(name)
       this.state.services.alive()
       return this.tellAll(news)
     }
-    this.exchanges.get('endpoints')!.want(this.catalog.wantedEndpoints())
+    this.exchanges.get('endpoints')!.want(wanted)
     this.exchanges.get('route')!.want(this.catalog.wantedRoutes())
     if (type === 'cluster') this.tellAll()
     this.tellRules()
@@ -274,19 +280,29 @@ export class XdsAdapter implements RegistryAdapter {
   /** Once all routes are there that listeners name, or do not come. */
   private tellRules(): void {
     if (!this.answered.has('cluster') || !this.answered.has('listener')) return
-    const missing = [...this.catalog.wantedRoutes()].filter((name) => this.catalog.routes(name) === undefined)
-    if (missing.length === 0) {
+    keepOnly(this.owed, this.catalog.wantedRoutes())
+    if (this.missingRoutes().length === 0) {
       this.cancelRoutes?.()
       this.cancelRoutes = undefined
       return this.rules.changed()
     }
     this.cancelRoutes ??= this.deps.clock.after(routesWaitMs, () => {
+      this.cancelRoutes = undefined
+      const missing = this.missingRoutes()
       this.deps.log.warn(
         { registry: this.name },
         `${this.name}: no answer about the routes ${missing.slice(0, maxNamed).join(', ')}`,
       )
+      for (const name of missing) this.owed.add(name)
       this.rules.changed()
     })
+  }
+
+  /** Those of which nothing was said yet, good or not, and that are still waited for. */
+  private missingRoutes(): string[] {
+    return [...this.catalog.wantedRoutes()].filter(
+      (name) => !this.catalog.isSaid('route', name) && !this.owed.has(name),
+    )
   }
 
   /** A new stream at the same server, where everything is said again. */
@@ -303,4 +319,8 @@ export class XdsAdapter implements RegistryAdapter {
     this.end()
     this.turns.lost(problem)
   }
+}
+
+function keepOnly(names: Set<string>, wanted: ReadonlySet<string>): void {
+  for (const name of names) if (!wanted.has(name)) names.delete(name)
 }

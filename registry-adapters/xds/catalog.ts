@@ -117,9 +117,14 @@ export class Catalog {
     return [...this.kept.listener.values()].flatMap(({ value }) => value ?? [])
   }
 
-  /** Undefined = nothing was said of it yet. */
+  /** Undefined = nothing was said of it yet that could be taken. */
   routes(name: string): readonly VirtualHost[] | undefined {
     return this.kept.route.get(name)?.value?.virtualHosts
+  }
+
+  /** Something was, whether it could be taken or not. */
+  isSaid(type: ResourceType, name: string): boolean {
+    return this.kept[type].has(name)
   }
 
   count(type: ResourceType): number {
