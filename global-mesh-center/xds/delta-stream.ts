@@ -8,7 +8,7 @@ import type { Clock } from '../../agent/control/clock.ts'
 import { DeltaType } from './delta-type.ts'
 import type { Encoded, Resources, Wildcard } from './resources.ts'
 import { clusterType, endpointType, isSettled, maySend, sendOrder } from './send-order.ts'
-import { maxNames, maxResponseBytes } from './stream-bounds.ts'
+import { maxNames, maxResponseBytes, nameProblem } from './stream-bounds.ts'
 import { Warming } from './warming.ts'
 
 export interface DeltaStreamDeps {
@@ -19,6 +19,8 @@ export interface DeltaStreamDeps {
   wildcard(typeUrl: string): Wildcard | undefined
   /** For the word about a type that does not exist. */
   readonly typeUrls: readonly string[]
+  /** For the next response: nobody who has not read it can acknowledge it. */
+  nonce(): string
   send(bytes: Buffer): void
   /** The client refused what it was sent. */
   onRefused(typeUrl: string, message: string): void
@@ -34,7 +36,6 @@ export class DeltaStream {
   private readonly stateOf = (typeUrl: string): DeltaType | undefined => this.states.get(typeUrl)
   private readonly warming: Warming
   private flushing: NodeJS.Immediate | undefined
-  private nonces = 0
   private isClosed = false
   node = ''
 
@@ -54,6 +55,8 @@ export class DeltaStream {
     const found = this.deps.resources(typeUrl, this.node)
     if (found === undefined)
       return this.fault(`type_url: found "${typeUrl.slice(0, 200)}", allowed ${this.deps.typeUrls.join(', ')}`)
+    const problem = nameProblem(typeUrl, [...subscribe, ...initialVersions.keys()])
+    if (problem !== undefined) return this.fault(problem)
     const isNew = !this.states.has(typeUrl)
     const state = this.states.get(typeUrl) ?? new DeltaType(found, () => this.flushSoon())
     this.states.set(typeUrl, state)
@@ -137,7 +140,7 @@ export class DeltaStream {
       }
     if (sent.length === 0 && removed.length === 0 && !state.isFirst) return
     state.isFirst = false
-    state.nonce = String(++this.nonces)
+    state.nonce = this.deps.nonce()
     this.deps.send(encodeResponse(typeUrl, state.nonce, sent, removed))
   }
 

@@ -36,14 +36,15 @@ export class DeltaType implements ResourceReader {
     return names !== undefined && [...names].every((name) => this.resources.get(name) !== undefined)
   }
 
-  /** False: no such name can exist. */
+  /** False: no such name can exist, and nothing is kept of it. */
   add(name: string, version: string | undefined): boolean {
+    if (!this.resources.subscribe(name, this)) return false
     this.explicit.add(name)
     this.gone.delete(name)
     // a name that is asked for again is sent again
     this.held.set(name, version)
     this.dirty.add(name)
-    return this.resources.subscribe(name, this)
+    return true
   }
 
   remove(name: string): void {

@@ -9,7 +9,7 @@ import type { Encoded, Resources, Wildcard } from './resources.ts'
 import { clusterType, endpointType, isSettled, maySend, sendOrder, wholeTypes } from './send-order.ts'
 import { encodeStateResponse, type StateRequest } from './state-request.ts'
 import { StateType } from './state-type.ts'
-import { maxNames, maxResponseBytes } from './stream-bounds.ts'
+import { maxNames, maxResponseBytes, nameProblem } from './stream-bounds.ts'
 import { Warming } from './warming.ts'
 
 export interface StateStreamDeps {
@@ -17,6 +17,8 @@ export interface StateStreamDeps {
   resources(typeUrl: string): Resources | undefined
   wildcard(typeUrl: string): Wildcard | undefined
   readonly typeUrls: readonly string[]
+  /** For the next response: nobody who has not read it can acknowledge it. */
+  nonce(): string
   send(bytes: Buffer): void
   /** The client refused what it was sent, or asked for what cannot be. */
   onRefused(typeUrl: string, message: string): void
@@ -30,7 +32,6 @@ export class StateStream {
   private readonly warming: Warming
   private readonly stateOf = (typeUrl: string): StateType | undefined => this.states.get(typeUrl)
   private flushing: NodeJS.Immediate | undefined
-  private nonces = 0
   private isClosed = false
 
   constructor(deps: StateStreamDeps) {
@@ -46,6 +47,8 @@ export class StateStream {
     // it answers a response that another one has followed: the client will answer that one too
     if (nonce !== '' && state.nonce !== '' && nonce !== state.nonce) return
     if (names.length > maxNames) return this.fault(`more than ${maxNames} names of ${typeUrl}, which is the bound`)
+    const problem = nameProblem(typeUrl, names)
+    if (problem !== undefined) return this.fault(problem)
     if (nonce !== '') state.isUnderWay = false
     if (error !== undefined) this.deps.onRefused(typeUrl, error)
     state.want(names)
@@ -154,7 +157,7 @@ export class StateStream {
   private send(typeUrl: string, state: StateType, resources: readonly (readonly [string, Encoded])[]): void {
     state.isDue = false
     state.isUnderWay = true
-    state.nonce = String(++this.nonces)
+    state.nonce = this.deps.nonce()
     const anys = resources.map(([, { any }]) => any!)
     this.deps.send(encodeStateResponse(typeUrl, versionOf(state.held), state.nonce, anys))
   }

@@ -106,8 +106,9 @@ export class StateType implements ResourceReader {
       if (wanted.has(name)) continue
       this.impossible.delete(name)
       resources.unsubscribe(name, this)
-      // for a type that is told whole it is gone with the next response
-      this.dirty.add(name)
+      // for a type that is told whole it is gone with the next response; what the client never had is no news
+      if (this.held.has(name)) this.dirty.add(name)
+      else this.dirty.delete(name)
     }
     this.subscribed = wanted
     onNews()

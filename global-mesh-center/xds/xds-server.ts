@@ -2,6 +2,7 @@
  * The gRPC server of xDS, in both forms, for agents, and for proxies and clients of gRPC; and of rate limits. Bounds:
  * 4,000 streams, the names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a request.
  */
+import { randomBytes } from 'node:crypto'
 import { experimental, Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
 import { MeshError } from '../../contracts/errors.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
@@ -18,6 +19,7 @@ import { RefusalLog } from './refusal-log.ts'
 import { Resources, type ResourceSource } from './resources.ts'
 import { decodeStateRequest, statePath } from './state-request.ts'
 import { StateStream } from './state-stream.ts'
+import { checkNode } from './stream-bounds.ts'
 import { XdsCallers, type Arriving, type XdsCaller, type XdsCallersOptions } from './xds-callers.ts'
 
 export interface XdsServerOptions extends XdsCallersOptions {
@@ -196,6 +198,7 @@ export class XdsServer {
       clock,
       typeUrls: allTypes,
       wildcard: (typeUrl) => foreign?.wildcard(typeUrl),
+      nonce: newNonce,
       // a token of a host says who it is, whatever the stream says
       resources: (typeUrl, node) => foreign?.resources(typeUrl) ?? this.resources(typeUrl, caller.host ?? node),
       send,
@@ -205,6 +208,7 @@ export class XdsServer {
     return {
       take: (bytes) => {
         const request = decodeRequest(bytes)
+        checkNode(request.node)
         if (!agentTypes.has(request.typeUrl) || request.subscribe.some((name) => parseClusterName(name) !== undefined))
           foreign ??= this.options.foreign?.view(request.nodeBytes, caller)
         stream.take(request)
@@ -226,6 +230,7 @@ export class XdsServer {
       typeUrls: stateTypes,
       resources: (typeUrl) => foreign?.resources(typeUrl),
       wildcard: (typeUrl) => foreign?.wildcard(typeUrl),
+      nonce: newNonce,
       send,
       onRefused: (typeUrl, message) => onRefused(node, typeUrl, message),
       onFault,
@@ -233,6 +238,7 @@ export class XdsServer {
     return {
       take: (bytes) => {
         const request = decodeStateRequest(bytes)
+        checkNode(request.nodeId)
         node = request.nodeId || node
         foreign ??= this.options.foreign?.view(request.nodeBytes, caller)
         stream.take(request)
@@ -278,6 +284,11 @@ export class XdsServer {
   private count(): void {
     this.deps.metrics.gauge('xds_streams', {}, this.streams.size)
   }
+}
+
+/** Whoever guessed it would have responses made that it never reads. */
+function newNonce(): string {
+  return randomBytes(12).toString('base64url')
 }
 
 function arriving(call: Pick<Call, 'metadata' | 'getAuthContext' | 'getPeer'>, isTls: boolean): Arriving {

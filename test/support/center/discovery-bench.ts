@@ -30,13 +30,14 @@ export class DiscoveryBench {
       }),
     ]),
   )
+  private nonces = 0
   private wild: ReadonlySet<string> | undefined
   private readonly wildWatchers = new Set<() => void>()
 
   /** Of a stream, but where it sends. */
   asDeps() {
-    const { clock, typeUrls, resources, wildcard, onRefused, onFault } = this
-    return { clock, typeUrls, resources, wildcard, onRefused, onFault }
+    const { clock, typeUrls, resources, wildcard, nonce, onRefused, onFault } = this
+    return { clock, typeUrls, resources, wildcard, nonce, onRefused, onFault }
   }
 
   readonly resources = (type: string): Resources | undefined => this.all.get(type)
@@ -50,6 +51,8 @@ export class DiscoveryBench {
           },
         }
       : undefined
+  /** `1`, `2`, …, of all streams. */
+  readonly nonce = (): string => String(++this.nonces)
   readonly onRefused = (type: string, message: string): void => void this.refused.push(`${short(type)}: ${message}`)
   readonly onFault = (message: string): void => void this.faults.push(message)
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { DeltaStream } from '../../../../global-mesh-center/xds/delta-stream.ts'
 import { manualClock } from '../../../support/manual-clock.ts'
-import { maxNames } from '../../../../global-mesh-center/xds/stream-bounds.ts'
+import { maxNameLength, maxNames } from '../../../../global-mesh-center/xds/stream-bounds.ts'
 import { Resources } from '../../../../global-mesh-center/xds/resources.ts'
 import {
   decodeResponse,
@@ -14,6 +14,7 @@ const type = 'type'
 class Bench {
   readonly clock = manualClock()
   follows = 0
+  private nonces = 0
   readonly followers = new Map<string, (value: Buffer | undefined) => void>()
   readonly sent: DeltaResponse[] = []
   readonly refused: string[] = []
@@ -35,6 +36,7 @@ class Bench {
       clock: this.clock,
       wildcard: () => undefined,
       typeUrls: [type],
+      nonce: () => String(++this.nonces),
       resources: (typeUrl, node) => (typeUrl === type ? this.resourcesOf(node) : undefined),
       send: (bytes) => this.sent.push(decodeResponse(bytes)),
       onRefused: (_type, message) => this.refused.push(message),
@@ -150,6 +152,33 @@ describe('the stream of an agent', () => {
     expect(bench.faults[1]).to.contain('found "other", allowed type')
     await turn()
     expect(bench.sent).to.deep.equal([])
+  })
+})
+
+describe('the stream of an agent that names what cannot be', () => {
+  it('keeps nothing of names that no resource can have', async () => {
+    const bench = new Bench()
+    const stream = bench.stream()
+    stream.take(request({ subscribe: ['impossible', 'a'] }))
+    expect(stream.subscriptions).to.equal(1)
+    bench.set('a', 'one')
+    await turn()
+    expect(bench.sent.map(valuesOf)).to.deep.equal([['one']])
+    stream.take(request({ unsubscribe: ['impossible', 'a'] }))
+    expect(bench.resources.size).to.equal(0)
+  })
+
+  it('ends at a name that is longer than any, asked for or known from before', () => {
+    const long = 'n'.repeat(maxNameLength + 1)
+    for (const change of [{ subscribe: ['a', long] }, { initialVersions: new Map([[long, '1']]) }]) {
+      const bench = new Bench()
+      const stream = bench.stream()
+      stream.take(request({ subscribe: ['n'.repeat(maxNameLength)] }))
+      expect(bench.faults).to.deep.equal([])
+      stream.take(request(change))
+      expect(bench.faults).to.deep.equal([`a name of ${long.length} characters of type, allowed ${maxNameLength}`])
+      expect(bench.resources.size, 'nothing is left behind').to.equal(0)
+    }
   })
 })
 

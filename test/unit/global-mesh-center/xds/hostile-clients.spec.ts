@@ -85,7 +85,7 @@ describe('a center and hostile clients of xDS', function () {
     decodeMessage(form.response, bytes) as never
 
   /** A client that does as it should; resolves with how long the slowest of some changes took to come. */
-  async function slowestChange(rounds: number): Promise<number> {
+  async function slowestChange(rounds: number, eachRound = async (): Promise<void> => {}): Promise<number> {
     const good = stream()
     const waiting: ((port: number) => void)[] = []
     good.on('data', (bytes: Buffer) => {
@@ -102,6 +102,7 @@ describe('a center and hostile clients of xDS', function () {
     for (let round = 0; round < rounds; round++) {
       const begun = performance.now()
       const coming = next()
+      await eachRound()
       change()
       let found = await coming
       while (found !== 8000 + port) found = await next()
@@ -193,6 +194,21 @@ describe('a center and hostile clients of xDS', function () {
         expect(counts.get('xds_responses')! - before, 'those of the other client').to.be.below(10)
         deaf.cancel()
       })
+
+      it('keeps one response for a client that never reads and acknowledges what it guesses', async () => {
+        const deaf = stream(form)
+        deaf.pause()
+        send(deaf, { node: { id: 'guessing' }, type_url: endpointType, ...form.names([name]) }, form)
+        await slowestChange(1)
+        const before = counts.get('xds_responses')!
+        let guess = 0
+        await slowestChange(40, async () => {
+          const guessed = { type_url: endpointType, ...form.names([name]), response_nonce: String(++guess) }
+          await new Promise((resolve) => void deaf.write(encodeMessage(form.request, guessed), resolve))
+        })
+        expect(counts.get('xds_responses')! - before, 'those of the other client').to.be.within(40, 50)
+        deaf.cancel()
+      })
     })
 
   it('ends the stream that names 100,000 resources, with the reason, and follows none of them', async () => {
@@ -204,6 +220,14 @@ describe('a center and hostile clients of xDS', function () {
     expect(listeners.size).to.be.below(10)
     expect(await slowestChange(5)).to.be.below(5000)
   })
+
+  for (const form of [stateForm, deltaForm])
+    it(`ends a stream whose node has a name that is longer than any (${form.called})`, async () => {
+      const odd = stream(form)
+      const ended = new Promise<ServiceError>((resolve) => odd.on('error', resolve))
+      send(odd, { node: { id: 'n'.repeat(3000) }, type_url: clusterType }, form)
+      expect((await ended).details).to.contain('node.id: 3000 characters, allowed 2048')
+    })
 
   it('ends a stream whose node says what it may not, and says what is allowed', async () => {
     const odd = stream()

@@ -3,8 +3,10 @@ import { decodeMessage } from '../../../../contracts/envoy-api/decode.ts'
 import type { Plain } from '../../../../contracts/envoy-api/message-form.ts'
 import { clusterType, endpointType } from '../../../../global-mesh-center/xds/send-order.ts'
 import type { StateRequest } from '../../../../global-mesh-center/xds/state-request.ts'
+import { Resources } from '../../../../global-mesh-center/xds/resources.ts'
 import { StateStream } from '../../../../global-mesh-center/xds/state-stream.ts'
-import { maxNames } from '../../../../global-mesh-center/xds/stream-bounds.ts'
+import { StateType } from '../../../../global-mesh-center/xds/state-type.ts'
+import { maxNameLength, maxNames } from '../../../../global-mesh-center/xds/stream-bounds.ts'
 import {
   DiscoveryBench,
   listenerType,
@@ -201,5 +203,22 @@ describe('a stream of xDS, state of the world', () => {
     await ask(endpointType, { names: Array.from({ length: maxNames + 1 }, (_, at) => `s${at}`) })
     expect(bench.faults[1]).to.contain(`more than ${maxNames} names`)
     expect(bench.followed).to.equal(0)
+  })
+
+  it('ends at a name that is longer than any', async () => {
+    await ask(endpointType, { names: ['a', 'n'.repeat(maxNameLength + 1)] })
+    expect(bench.faults[0]).to.match(/^a name of 2049 characters of .*ClusterLoadAssignment, allowed 2048$/)
+    expect(bench.followed).to.equal(0)
+  })
+
+  it('remembers nothing of names that were wanted for a while, whatever is under way', () => {
+    const type = new StateType({
+      resources: new Resources(endpointType, { follow: () => () => undefined }),
+      wildcard: undefined,
+      onNews: () => undefined,
+      onImpossible: () => undefined,
+    })
+    for (let at = 0; at < 100; at++) type.want([`name-${at}`])
+    expect([...type.dirty]).to.deep.equal(['name-99'])
   })
 })
