@@ -1,12 +1,14 @@
 /**
  * Documents of the authority as files of one center: 0600, written whole or not at all. Two generations of a center may
- * look at them at once; each write is made under a lock file that a dead process does not keep.
+ * look at them at once; each write is made under a lock file that a dead process does not keep,
+ * also where another one has its number by now.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { link, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makePrivateDirectory } from '../../native/private-directory.ts'
+import { processMark } from '../../native/process-mark.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import type { CaDocument, CaDocuments, DocumentName } from './documents.ts'
 
@@ -46,7 +48,7 @@ export function fileDocuments(directory: string): CaDocuments {
 async function locked(lock: string, work: () => Promise<boolean>): Promise<boolean> {
   const own = `${lock}.${process.pid}`
   const handle = await open(own, 'w', 0o600)
-  await handle.writeFile(String(process.pid))
+  await handle.writeFile(processMark(process.pid) ?? String(process.pid))
   await handle.close()
   try {
     if (!(await take(own, lock))) return false
@@ -72,13 +74,19 @@ async function take(own: string, lock: string): Promise<boolean> {
   }
 }
 
+/** Our own is left over: we make one write after the other. A number alone is what earlier versions wrote. */
 function isHeld(lock: string): boolean {
+  const mark = textOf(lock)
+  const [pid] = mark.split(' ').map(Number)
+  if (pid === undefined || pid === process.pid) return false
+  return mark === processMark(pid) || (mark === String(pid) && processMark(pid) !== undefined)
+}
+
+function textOf(lock: string): string {
   try {
-    const pid = Number(readFileSync(lock, 'utf8'))
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    return readFileSync(lock, 'utf8')
+  } catch {
+    return ''
   }
 }
 

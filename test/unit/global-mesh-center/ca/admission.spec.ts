@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -7,6 +7,7 @@ import { readAdmission } from '../../../../global-mesh-center/ca/admission-state
 import type { CaDocuments } from '../../../../global-mesh-center/ca/documents.ts'
 import { fileDocuments } from '../../../../global-mesh-center/ca/file-documents.ts'
 import { isHostPattern, isIdentityPattern, refusalOf } from '../../../../global-mesh-center/ca/grants.ts'
+import { processMark } from '../../../../native/process-mark.ts'
 import { memoryDocuments } from '../../../support/ca/memory-documents.ts'
 import { refusal } from '../../../support/ca/authority-bench.ts'
 
@@ -171,5 +172,37 @@ describe('documents of the authority in files', () => {
     writeFileSync(join(folder, 'ca', 'authority.json.lock'), '999999999')
     await documents.write('authority', 'one', undefined)
     expect(await documents.write('authority', 'one', undefined)).to.equal(true)
+  })
+
+  it('are written again also where another process has the number of the one that died', async () => {
+    const documents = fileDocuments(join(folder, 'ca'))
+    const lock = join(folder, 'ca', 'authority.json.lock')
+    const [pid, start, boot] = processMark(process.ppid)!.split(' ') as [string, string, string]
+    const leftOver = [
+      String(process.pid),
+      processMark(process.pid)!,
+      `${process.pid} 1 ${boot}`,
+      `${pid} ${Number(start) + 1} ${boot}`,
+      `${pid} ${start} another-boot`,
+    ]
+    for (const mark of leftOver) {
+      writeFileSync(lock, mark)
+      await documents.write('authority', mark, (await documents.read('authority'))?.revision)
+      expect(await documents.write('authority', mark, (await documents.read('authority'))?.revision), mark).to.equal(
+        true,
+      )
+      expect(existsSync(lock)).to.equal(false)
+    }
+  })
+
+  it('are left to another living process that is writing them', async () => {
+    const documents = fileDocuments(join(folder, 'ca'))
+    const lock = join(folder, 'ca', 'authority.json.lock')
+    for (const mark of [processMark(process.ppid)!, String(process.ppid)]) {
+      writeFileSync(lock, mark)
+      for (let tries = 0; tries < 3; tries++)
+        expect(await documents.write('authority', 'one', undefined), mark).to.equal(false)
+      expect(readFileSync(lock, 'utf8')).to.equal(mark)
+    }
   })
 })
