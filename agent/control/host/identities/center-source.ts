@@ -288,7 +288,7 @@ export class CenterSource implements IdentitySource {
     }
   }
 
-  /** The center that answered last, then the others. Rejects with what the last one said. */
+  /** The center that answered last, then the others. A refusal is no reason to ask them now, but next time. */
   private async anyCenter<T>(ask: (address: HostPort) => Promise<T>): Promise<T> {
     const { authorities } = this.deps.settings()
     let last: unknown = new MeshError('E_CA_UNREACHABLE', 'identity.authorities names nobody')
@@ -298,8 +298,9 @@ export class CenterSource implements IdentitySource {
         return await ask(authorities[at]!)
       } catch (error) {
         last = error
-        if (error instanceof MeshError && error.code === 'E_CA_REFUSED') throw error
+        // also after a refusal: another center may know what this one does not
         this.nextCenter = at + 1
+        if (error instanceof MeshError && error.code === 'E_CA_REFUSED') throw error
       }
     }
     throw last

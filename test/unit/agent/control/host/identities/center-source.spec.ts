@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { expect } from 'chai'
 import { CenterSource, type CenterSourceDeps } from '../../../../../../agent/control/host/identities/center-source.ts'
 import { keyAndRequest } from '../../../../../../agent/control/host/identities/signing-request.ts'
+import type { HostPort } from '../../../../../../agent/control/config/scalars.ts'
 import type { KeptIdentities } from '../../../../../../agent/control/host/identities/kept-identities.ts'
 import { ControlMetrics } from '../../../../../../agent/control/observe.ts'
 import type { CaIssued } from '../../../../../../contracts/ca-api.ts'
@@ -281,6 +282,31 @@ describe('the certificates of a host from its center', () => {
       expect(held(orders)).to.equal(undefined)
       clock.advance(300_000)
     }
+    source.close()
+  })
+
+  it('come from another center where one refuses them: it is asked at the next try', async () => {
+    const { source, sourceDeps, held, clock, answered } = await bench()
+    const [refusing, other] = ['10.0.0.8', '10.0.0.9'].map((address) => ({ host: address, port: 15_012 })) as [
+      HostPort,
+      HostPort,
+    ]
+    const { certify } = sourceDeps.client
+    const asked: string[] = []
+    sourceDeps.client.certify = async (address, ...words) => {
+      asked.push(address.host)
+      if (address === refusing) throw new MeshError('E_CA_REFUSED', 'not granted to host web-1')
+      return certify(address, ...words)
+    }
+    Object.assign(sourceDeps, { settings: () => ({ authorities: [refusing, other], refreshMs: 300_000 }) })
+    source.want([orders])
+    source.setLeading(true)
+    await eventually(() => source.view().some(({ problem }) => problem?.includes('not granted') === true))
+    expect(asked).to.deep.equal([refusing.host])
+    clock.advance(2000)
+    await answered()
+    await eventually(() => held(orders) !== undefined)
+    expect(asked).to.deep.equal([refusing.host, other.host])
     source.close()
   })
 
