@@ -87,18 +87,20 @@ export async function changeDenial(
   words: { host?: string; identity?: string; serial?: string; reason: string },
 ): Promise<ExitCode> {
   const { host, identity, serial, reason } = words
-  const named = Object.entries({ host, identity, serial: serial?.toLowerCase() }).filter(
-    ([, value]) => value !== undefined,
-  )
-  const [only] = named
-  if (only === undefined || named.length > 1)
-    throw new MeshError('E_ADMIN_REQUEST', `found ${named.length} of --host, --identity, --serial, allowed is one`)
+  const given = Object.entries({ host, identity, serial }).filter(([, value]) => value !== undefined)
+  const [only] = given
+  if (only === undefined || given.length > 1)
+    throw new MeshError('E_ADMIN_REQUEST', `found ${given.length} of --host, --identity, --serial, allowed is one`)
   const [kind, value] = only
   const path = name === 'deny' ? '/ca/denials' : '/ca/allow'
-  const { denied } = (await changed(admin, path, { kind, value, reason })) as { denied: readonly unknown[] }
+  const { denied, named = value } = (await changed(admin, path, { kind, value, reason })) as {
+    readonly denied: readonly unknown[]
+    /** Absent: a center of an earlier version. */
+    readonly named?: string
+  }
   if (output.isJson) output.json(denied)
   else
-    output.line(`${kind} ${value}: ${name === 'deny' ? 'gets no certificates any more' : 'may get certificates again'}`)
+    output.line(`${kind} ${named}: ${name === 'deny' ? 'gets no certificates any more' : 'may get certificates again'}`)
   return exitCodes.ok
 }
 

@@ -99,8 +99,8 @@ export function defineIdentities({ command, context, finish, output }: CommandLi
   for (const name of ['deny', 'allow'] as const)
     caCommand(name, name === 'deny' ? 'give no certificates any more' : 'take a denial back')
       .option('--host <name>', 'to a host')
-      .option('--identity <id>', 'of a name, spiffe://…')
-      .option('--serial <hex>', 'to who shows the certificate with this serial number')
+      .option('--identity <id>', 'of a name, ns/NAMESPACE/sa/ACCOUNT, alone or behind spiffe://TRUST-DOMAIN/')
+      .option('--serial <hex>', 'to who shows the certificate with this serial number, with or without colons')
       .option('--reason <text>', 'for the log', 'by an operator')
       .action(async (options: AgentCall & { host?: string; identity?: string; serial?: string; reason: string }) => {
         const { changeDenial } = await import('../commands/ca.ts')

@@ -79,8 +79,8 @@ export function caPages(view: () => CaPagesView | undefined): AdminPage[] {
       help: 'denies certificates: kind host, identity or serial, value, reason',
       answer: answer(async ({ admission }, body) => {
         const { kind, value, reason } = parsed(denialBody, body)
-        await admission.deny(kind, value, reason)
-        return { denied: admission.view().denied }
+        const named = await admission.deny(kind, value, reason)
+        return { named, denied: admission.view().denied }
       }),
     },
     {
@@ -89,9 +89,8 @@ export function caPages(view: () => CaPagesView | undefined): AdminPage[] {
       help: 'takes such a denial back: kind, value',
       answer: answer(async ({ admission }, body) => {
         const { kind, value } = parsed(denialBody, body)
-        if (admission.denial(kind, value) === undefined) throw refused(`${kind} ${value} is not denied`)
-        await admission.allow(kind, value)
-        return { denied: admission.view().denied }
+        const named = await admission.allow(kind, value)
+        return { named, denied: admission.view().denied }
       }),
     },
   ]

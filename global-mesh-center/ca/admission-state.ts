@@ -6,6 +6,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import * as z from 'zod'
 import { MeshError } from '../../contracts/errors.ts'
 import { parseSpiffeId } from '../../contracts/spiffe-id.ts'
+import { deniedName, type DeniedKind } from './denied-name.ts'
 
 const token = z.strictObject({
   id: z.string(),
@@ -43,7 +44,6 @@ const stateSchema = z.strictObject({
 export type AdmissionState = z.output<typeof stateSchema>
 export type JoinToken = z.output<typeof token>
 export type Denial = z.output<typeof denial>
-export type DeniedKind = Denial['kind']
 
 /** Tokens that are not used up or ended; each is a host that somebody is about to set up. */
 const maxTokens = 10_000
@@ -61,8 +61,8 @@ function hostTable(hosts: AdmissionState['hosts'] = {}): AdmissionState['hosts']
   return Object.assign(Object.create(null) as AdmissionState['hosts'], hosts)
 }
 
-/** Throws E_CONFIG_INVALID. */
-export function readAdmission(text: string | undefined): AdmissionState {
+/** Denials as they are compared, also those that an earlier version kept as typed. Throws E_CONFIG_INVALID. */
+export function readAdmission(text: string | undefined, trustDomain: string): AdmissionState {
   if (text === undefined) return emptyAdmission()
   let value: unknown
   try {
@@ -76,7 +76,9 @@ export function readAdmission(text: string | undefined): AdmissionState {
       'E_CONFIG_INVALID',
       `the stored admissions are damaged (${parsed.error.issues[0]?.path.join('.') ?? 'no JSON'}); restore them from a backup`,
     )
-  return { ...parsed.data, hosts: hostTable(parsed.data.hosts) }
+  const { denied, hosts } = parsed.data
+  const named = denied.map((one) => ({ ...one, value: deniedName(one.kind, one.value, trustDomain) ?? one.value }))
+  return { ...parsed.data, hosts: hostTable(hosts), denied: named }
 }
 
 export function hashOf(secret: string): string {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../contracts/clock.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { joinTokenText, type JoinTokenText } from '../../contracts/join-token.ts'
-import { isHostName } from '../../contracts/spiffe-id.ts'
+import { hostId, isHostName } from '../../contracts/spiffe-id.ts'
 import {
   deniedHosts,
   hashOf,
@@ -15,8 +15,8 @@ import {
   withoutDenial,
   type AdmissionState,
   type Denial,
-  type DeniedKind,
 } from './admission-state.ts'
+import { allowedName, deniedName, type DeniedKind } from './denied-name.ts'
 import { changeDocument, type CaDocuments } from './documents.ts'
 import { isIdentityPattern } from './grants.ts'
 
@@ -41,6 +41,7 @@ const maxReason = 200
 export class Admission {
   private readonly documents: CaDocuments
   private readonly clock: Pick<Clock, 'wall'>
+  private readonly trustDomain: string
   private state: AdmissionState
   /** Of the document that `state` was read from. */
   private text: string | undefined
@@ -50,11 +51,13 @@ export class Admission {
   private constructor(
     documents: CaDocuments,
     clock: Pick<Clock, 'wall'>,
+    trustDomain: string,
     state: AdmissionState,
     onDenied: (hosts: readonly string[]) => void,
   ) {
     this.documents = documents
     this.clock = clock
+    this.trustDomain = trustDomain
     this.onDenied = onDenied
     this.state = state
   }
@@ -66,12 +69,13 @@ export class Admission {
   static async open(
     documents: CaDocuments,
     clock: Pick<Clock, 'wall'>,
+    trustDomain: string,
     onDenied: (hosts: readonly string[]) => void = () => {},
   ): Promise<Admission> {
     const found = await documents.read('admission')
-    const state = readAdmission(found?.text)
+    const state = readAdmission(found?.text, trustDomain)
     onDenied(deniedHosts(state))
-    return new Admission(documents, clock, state, onDenied)
+    return new Admission(documents, clock, trustDomain, state, onDenied)
   }
 
   /**
@@ -82,7 +86,7 @@ export class Admission {
     const text = (await this.documents.read('admission'))?.text
     if (text === undefined && this.isKnown) return this.restore()
     if (text === this.text) return
-    this.take(readAdmission(text))
+    this.take(readAdmission(text, this.trustDomain))
     this.text = text
   }
 
@@ -119,18 +123,33 @@ export class Admission {
     return this.state.hosts[host]?.identities ?? []
   }
 
+  /** A host is denied also by the name in its certificate. */
   denial(kind: DeniedKind, value: string): Denial | undefined {
-    return isDenied(this.state, kind, value)
+    const own = isDenied(this.state, kind, this.nameOf(kind, value) ?? value)
+    if (own !== undefined || kind !== 'host') return own
+    return isDenied(this.state, 'identity', hostId(this.trustDomain, value))
   }
 
-  async deny(kind: DeniedKind, value: string, reason: string): Promise<void> {
-    if (value === '' || value.length > 2048) throw refused(`${kind}: ${value.length} characters, allowed 1 to 2048`)
+  /** Answers the name as it is compared. Rejects with E_CA_REFUSED for what nobody here can be called. */
+  async deny(kind: DeniedKind, text: string, reason: string): Promise<string> {
+    const value = this.nameOf(kind, text)
+    if (value === undefined) {
+      const found = JSON.stringify(text.slice(0, 200))
+      throw refused(`${kind}: found ${found}, allowed ${allowedName(kind, this.trustDomain)}`)
+    }
     const at = this.clock.wall()
     await this.change((state) => withDenial(state, { kind, value, reason: reason.slice(0, maxReason), at }))
+    return value
   }
 
-  async allow(kind: DeniedKind, value: string): Promise<void> {
-    await this.change((state) => withoutDenial(state, kind, value))
+  /** Answers the name as it is compared. Rejects with E_CA_REFUSED where it is not denied as this kind. */
+  async allow(kind: DeniedKind, text: string): Promise<string> {
+    const value = this.nameOf(kind, text) ?? text
+    await this.change((state) => {
+      if (isDenied(state, kind, value) === undefined) throw refused(`${kind} ${value.slice(0, 200)} is not denied`)
+      return withoutDenial(state, kind, value)
+    })
+    return value
   }
 
   view(): AdmissionView {
@@ -146,6 +165,10 @@ export class Admission {
       hosts: Object.entries(hosts).map(([host, { joinedAt, identities }]) => ({ host, joinedAt, identities })),
       denied,
     }
+  }
+
+  private nameOf(kind: DeniedKind, text: string): string | undefined {
+    return deniedName(kind, text, this.trustDomain)
   }
 
   private get isKnown(): boolean {
@@ -165,7 +188,7 @@ export class Admission {
   private async change(step: (state: AdmissionState) => AdmissionState): Promise<void> {
     let next = this.state
     await changeDocument(this.documents, 'admission', (text) => {
-      const present = text === undefined ? this.state : readAdmission(text)
+      const present = text === undefined ? this.state : readAdmission(text, this.trustDomain)
       next = step(present)
       return next === present ? undefined : textOf(next)
     })

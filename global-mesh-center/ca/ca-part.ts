@@ -109,7 +109,7 @@ export class CaPart implements LeadingPart {
     const { clock, log, metrics, section } = this.deps
     const documents = this.documents()
     const authority = await this.makeAuthority(documents)
-    const admission = await Admission.open(documents, clock, this.deps.onDenied)
+    const admission = await Admission.open(documents, clock, section.trustDomain, this.deps.onDenied)
     const { trustDomain, grants, leafLifetime, hostLifetime } = section
     const settings = { grants, leafMs: leafLifetime, hostMs: hostLifetime }
     const service = new CertificateService({ authority, admission, trustDomain, settings, log, metrics })

@@ -29,7 +29,7 @@ export async function authorityBench(settings: Partial<ServiceSettings> = {}) {
   const documents = memoryDocuments()
   const lifetimes = { rootMs: 3650 * day, intermediateMs: 365 * day, spreadMs: 0, overlapMs: 2 * day }
   const authority = await MadeAuthority.open({ documents, box: openBox, clock, trustDomain, lifetimes })
-  const admission = await Admission.open(documents, clock)
+  const admission = await Admission.open(documents, clock, trustDomain)
   const lines: LogLine[] = []
   const write = (facts: object, message: string) =>
     void lines.push({ facts: facts as Record<string, unknown>, message })

@@ -21,7 +21,7 @@ export async function issuingBench(clock: Clock, grants: readonly Grant[] = []) 
   const documents = memoryDocuments()
   const lifetimes = { rootMs: 3650 * day, intermediateMs: 365 * day, spreadMs: 0, overlapMs: 2 * day }
   const authority = await MadeAuthority.open({ documents, box: openBox, clock, trustDomain, lifetimes })
-  const admission = await Admission.open(documents, clock)
+  const admission = await Admission.open(documents, clock, trustDomain)
   const lines: TestLine[] = []
   const write = (facts: object, message: string): void => void lines.push({ facts, message })
   const log = { debug: write, info: write, warn: write, error: write }

@@ -9,7 +9,7 @@ import { fileDocuments } from '../../../../global-mesh-center/ca/file-documents.
 import { isHostPattern, isIdentityPattern, refusalOf } from '../../../../global-mesh-center/ca/grants.ts'
 import { processMark } from '../../../../native/process-mark.ts'
 import { memoryDocuments } from '../../../support/ca/memory-documents.ts'
-import { refusal } from '../../../support/ca/authority-bench.ts'
+import { refusal, trustDomain } from '../../../support/ca/authority-bench.ts'
 
 const pin = 'ab'.repeat(32)
 const hour = 3_600_000
@@ -61,9 +61,9 @@ describe('the admissions of the authority', () => {
     const clock = { wall: () => 1000 }
     const told: string[] = []
     const tell = (hosts: readonly string[]) => void told.push(hosts.join(' '))
-    const one = await Admission.open(documents, clock, tell)
+    const one = await Admission.open(documents, clock, trustDomain, tell)
     await one.deny('host', 'web-1', 'stolen')
-    const other = await Admission.open(documents, clock)
+    const other = await Admission.open(documents, clock, trustDomain)
     await other.deny('identity', 'spiffe://mesh.test/host/web-2', 'stolen')
     await other.deny('identity', 'spiffe://mesh.test/ns/a/sa/b', 'an application is no host')
     await one.refresh()
@@ -72,10 +72,66 @@ describe('the admissions of the authority', () => {
     expect(told).to.deep.equal(['', 'web-1', 'web-1 web-2', 'web-2'])
   })
 
+  it('deny a name however it is written, and nothing that could be no name', async () => {
+    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 }, trustDomain)
+    const workload = 'spiffe://mesh.test/ns/shop/sa/cart'
+    for (const written of ['ns/shop/sa/cart', workload]) {
+      expect(await admission.deny('identity', written, 'stolen')).to.equal(workload)
+      expect(admission.denial('identity', workload)?.reason).to.equal('stolen')
+      expect(await admission.allow('identity', written)).to.equal(workload)
+      expect(admission.denial('identity', workload)).to.equal(undefined)
+    }
+    for (const written of ['0A:BF:01', '0abf01', 'ABF01', '00:0a:bf:01']) {
+      await admission.deny('serial', written, 'leaked')
+      expect(admission.denial('serial', '0abf01')?.reason, written).to.equal('leaked')
+      await admission.allow('serial', written)
+      expect(admission.view().denied).to.deep.equal([])
+    }
+    const wrong = {
+      host: ['', 'spiffe://mesh.test/host/web-1', 'web-1 ', 'web/1', '-web', 'web-*'],
+      identity: ['', 'cart', 'ns/shop/sa/*', 'ns/shop/cart', 'spiffe://other.test/ns/shop/sa/cart', `${workload}/`],
+      serial: ['', '4A-BF', '4A:B', 'serial=4ABF', '0', 'web-1', 'ab'.repeat(21)],
+    } as const
+    for (const kind of ['host', 'identity', 'serial'] as const)
+      for (const text of wrong[kind])
+        expect(await refusal(admission.deny(kind, text, 'by mistake')), `${kind} "${text}"`).to.match(
+          new RegExp(`^E_CA_REFUSED ${kind}: found ".*", allowed `),
+        )
+    expect(await refusal(admission.allow('host', 'web-1'))).to.equal('E_CA_REFUSED host web-1 is not denied')
+    expect(admission.view().denied).to.deep.equal([])
+  })
+
+  it('deny a host also by the name in its certificate, each taken back by itself', async () => {
+    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 }, trustDomain)
+    await admission.deny('identity', 'host/web-1', 'stolen')
+    expect(admission.denial('host', 'web-1')?.reason).to.equal('stolen')
+    expect(await refusal(admission.allow('host', 'web-1'))).to.include('is not denied')
+    await admission.allow('identity', 'spiffe://mesh.test/host/web-1')
+    expect(admission.denial('host', 'web-1')).to.equal(undefined)
+  })
+
+  it('mean what was denied before names were looked at, and let it be taken back', async () => {
+    const denied = [
+      { kind: 'identity', value: 'ns/shop/sa/cart', reason: 'stolen', at: 0 },
+      { kind: 'serial', value: '4a:bf', reason: 'leaked', at: 0 },
+      { kind: 'identity', value: 'ns/shop/sa/*', reason: 'no name', at: 0 },
+    ]
+    const documents = memoryDocuments()
+    await documents.write('admission', JSON.stringify({ format: 1, tokens: [], hosts: {}, denied }), undefined)
+    const admission = await Admission.open(documents, { wall: () => 0 }, trustDomain)
+    expect(admission.denial('identity', 'spiffe://mesh.test/ns/shop/sa/cart')?.reason).to.equal('stolen')
+    expect(admission.denial('serial', '4abf')?.reason).to.equal('leaked')
+    for (const { kind, value } of denied) await admission.allow(kind as 'identity' | 'serial', value)
+    expect(admission.view().denied).to.deep.equal([])
+  })
+
   it('are the same for two centers with one store, a used token included', async () => {
     const documents = memoryDocuments()
     const clock = { wall: () => 1000 }
-    const [one, two] = await Promise.all([Admission.open(documents, clock), Admission.open(documents, clock)])
+    const [one, two] = await Promise.all([
+      Admission.open(documents, clock, trustDomain),
+      Admission.open(documents, clock, trustDomain),
+    ])
     const wishes = { host: 'web-1', identities: ['ns/a/sa/b'], isReusable: false, lifetimeMs: hour }
     const { text } = await one.makeToken(wishes, pin)
     const [, id = '', secret = ''] = text.split('.')
@@ -102,7 +158,7 @@ describe('the admissions of the authority', () => {
         return true
       },
     }
-    const admission = await Admission.open(documents, { wall: () => 1000 })
+    const admission = await Admission.open(documents, { wall: () => 1000 }, trustDomain)
     await admission.refresh()
     await admission.deny('host', 'web-1', 'stolen')
     const before = text
@@ -118,12 +174,12 @@ describe('the admissions of the authority', () => {
     text = undefined
     await admission.deny('host', 'web-2', 'lost')
     await admission.refresh()
-    const denied = (text === undefined ? [] : readAdmission(text).denied).map(({ value }) => value)
+    const denied = (text === undefined ? [] : readAdmission(text, trustDomain).denied).map(({ value }) => value)
     expect(denied).to.deep.equal(['web-1', 'web-2'])
   })
 
   it('refuse wishes for a token by name', async () => {
-    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 })
+    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 }, trustDomain)
     const good = { host: 'web-1', identities: [], isReusable: false, lifetimeMs: hour }
     const bad: [object, string][] = [
       [{ host: 'a/b' }, 'host: found "a/b"'],
@@ -137,7 +193,7 @@ describe('the admissions of the authority', () => {
   })
 
   it('know a host by the name of an object`s own parts as any other', async () => {
-    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 })
+    const admission = await Admission.open(memoryDocuments(), { wall: () => 0 }, trustDomain)
     expect(admission.grantedTo('constructor')).to.deep.equal([])
     const wishes = { host: 'constructor', identities: ['ns/a/sa/b'], isReusable: false, lifetimeMs: hour }
     const [, id = '', secret = ''] = (await admission.makeToken(wishes, pin)).text.split('.')

@@ -119,7 +119,7 @@ describe('the port of the certificate authority', () => {
   })
 
   it('gives nothing to who shows no certificate, one of another authority, or a denied one', async () => {
-    const { address, joinedHost, admission } = bench
+    const { address, joinedHost, admission, tokenFor } = bench
     const { trust, own } = await joinedHost('web-1', ['ns/default/sa/orders'])
     const { request } = await keyAndRequest(orders)
     const other = await authorityBench()
@@ -130,7 +130,16 @@ describe('the port of the certificate authority', () => {
     expect(await refusal(certify(address, trust, own, request))).to.include('host web-1 is denied: stolen')
     await admission.allow('host', 'web-1')
     expect(await refusal(certify(address, trust, own, request))).to.equal('resolved')
-    await admission.deny('serial', new X509Certificate(own.chain).serialNumber.toLowerCase(), 'leaked')
+    await admission.deny('identity', 'host/web-1', 'stolen, too')
+    expect(await refusal(certify(address, trust, own, request))).to.include('is denied: stolen, too')
+    const joins = joinCenter(address, trust, { token: await tokenFor('web-1'), host: 'web-1', request })
+    expect(await refusal(joins)).to.include('host web-1 is denied: stolen, too')
+    await admission.allow('identity', 'host/web-1')
+    await admission.deny('identity', 'ns/default/sa/orders', 'retired')
+    expect(await refusal(certify(address, trust, own, request))).to.include('/sa/orders is denied: retired')
+    await admission.allow('identity', 'ns/default/sa/orders')
+    const serial = new X509Certificate(own.chain).serialNumber.replaceAll(/(..)(?=.)/g, '$1:')
+    await admission.deny('serial', serial, 'leaked')
     expect(await refusal(certify(address, trust, own, request))).to.include('is denied: leaked')
   })
 

@@ -37,7 +37,10 @@ describe('an authority of several centers', () => {
       stores.map(async (store) => {
         const documents = storeDocuments(store)
         const deps = { documents, box, clock: systemClock, trustDomain: 'mesh.test', lifetimes }
-        return { authority: await MadeAuthority.open(deps), admission: await Admission.open(documents, systemClock) }
+        return {
+          authority: await MadeAuthority.open(deps),
+          admission: await Admission.open(documents, systemClock, deps.trustDomain),
+        }
       }),
     )
     const [one, two] = centers as [(typeof centers)[number], (typeof centers)[number]]
