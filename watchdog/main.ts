@@ -78,7 +78,8 @@ async function run(options: WatchdogOptions): Promise<void> {
     )
   }
 
-  const now = (): number => performance.now()
+  // since boot, not since our start: what is written down with it means the same to the next watchdog
+  const now = (): number => Number(process.hrtime.bigint()) / 1e6
   const manager = serviceManager(process.env, loaded.native, log)
   const held = new HeldSockets({ native, onKeep: (one) => manager.store(one), onDrop: (one) => manager.forget(one) })
   for (const passed of passedSockets(process.env, process.pid)) {

@@ -3,6 +3,7 @@
  * nothing here is read from it again.
  */
 import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { MeshError } from '../contracts/errors.ts'
 import type { Release } from '../contracts/handoff.ts'
 
@@ -103,6 +104,11 @@ export function readOptions(argument: string | undefined): WatchdogOptions {
         throw new MeshError('E_CONFIG_INVALID', `options: ${section}.${name} must be a number`)
   }
   return { runDir, stateDir, release, deadlines: deadlines!, liveness: liveness!, restarts: restarts!, bounds: bounds! }
+}
+
+/** By what is started: one that was read again, or sent by an operator, is another object. */
+export function isSameRelease(one: Release | undefined, other: Release): boolean {
+  return isDeepStrictEqual(one, other)
 }
 
 /** Also for what an operator sends. Throws E_CONFIG_INVALID. */

@@ -2,13 +2,12 @@
  * What an operator may ask. Every answer is an outcome; nothing here can hurt a healthy generation except the drills
  * that say so.
  */
-import { isDeepStrictEqual } from 'node:util'
 import type { CanaryOrder } from '../../contracts/canary.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { maxCenterCutMs } from '../../contracts/handoff.ts'
 import type { OperatorReply, OperatorRequest, Release, RestartReport, WatchdogState } from '../../contracts/handoff.ts'
 import type { Log } from '../log.ts'
-import { assertRelease } from '../options.ts'
+import { assertRelease, isSameRelease } from '../options.ts'
 import type { ProcessTree } from '../supervise/tree.ts'
 import { assertOrder } from './canary.ts'
 import type { Replacement, Waiting } from './replacement.ts'
@@ -50,7 +49,7 @@ export class OperatorDesk {
 
   /** To what runs already it is a reload: what a rollback would go back to stays. */
   private upgrade(release: Release, wait: Waiting, canary?: CanaryOrder): Promise<RestartReport> {
-    const kind = isDeepStrictEqual(release, this.serving().release) ? 'reload' : 'upgrade'
+    const kind = isSameRelease(this.serving().release, release) ? 'reload' : 'upgrade'
     return this.deps.replacement.replace(kind, release, wait, canary && { canary })
   }
 

@@ -14,6 +14,7 @@ import { Generation } from '../supervise/generation.ts'
 import type { Failure, GenerationDeps } from '../supervise/generation.ts'
 import { probe } from '../supervise/probe.ts'
 import type { ProcessTree } from '../supervise/tree.ts'
+import { keepWayBack } from '../supervise/way-back.ts'
 import { Canary } from './canary.ts'
 import type { Reports } from './reports.ts'
 import type { Retirement } from './retirement.ts'
@@ -35,8 +36,7 @@ export interface ReplacementDeps {
   /** Monotonic and epoch ms. */
   readonly now: () => number
   readonly wallClock: () => number
-  /** A generation serves; `from` is what it replaced. */
-  readonly onServing: (generation: Generation, from: Generation | undefined) => void
+  readonly onServing: (generation: Generation) => void
   /** A new generation has failed and ended, and what its workers accepted was given to the old one. */
   readonly onGivenBack: () => void
 }
@@ -122,9 +122,11 @@ export class Replacement {
     tree.current = generation
     from?.control?.send({ type: 'retire' })
     generation.control?.send({ type: 'lead' })
-    if (from !== undefined && from.release !== release) tree.previousRelease = from.release
-    deps.onServing(generation, from)
+    const { probationMs } = deps.generation.restarts
+    keepWayBack(tree, { generation, from, isTakenBack: kind === 'recovery', now: deps.now(), probationMs })
+    deps.onServing(generation)
     if (from === undefined) {
+      deps.generation.onRecord()
       const done = report('done')
       deps.reports.save(done)
       return done

@@ -10,6 +10,7 @@ import type { Log } from '../log.ts'
 import { isRunning } from './process-facts.ts'
 import type { GenerationRecord, RunRecord } from './run-record.ts'
 import type { ProcessTree } from './tree.ts'
+import { keepWayBack } from './way-back.ts'
 
 export interface AdoptionDeps {
   readonly tree: ProcessTree
@@ -22,6 +23,7 @@ export function adoptFrom(record: RunRecord, deps: AdoptionDeps): boolean {
   const { tree, log } = deps
   tree.lastNumber = Math.max(tree.lastNumber, record.lastNumber)
   tree.previousRelease = record.previousRelease
+  tree.probation = record.probation
   // Newest first: of two that accept, the newer one had taken over.
   const records = [...record.generations].sort((one, other) => other.number - one.number)
   for (const found of records) {
@@ -33,6 +35,12 @@ export function adoptFrom(record: RunRecord, deps: AdoptionDeps): boolean {
       if (running.length > 0)
         log('warn', `generation ${found.number} was ${found.phase} when its watchdog died; it is ended`)
       continue
+    }
+    // the newer one had taken over, and its watchdog died before it wrote down from whom
+    if (found.phase === 'serving' && tree.current !== undefined) {
+      const { now, restarts } = deps.generation
+      const { probationMs } = restarts
+      keepWayBack(tree, { generation: tree.current, from: found, isTakenBack: false, now: now(), probationMs })
     }
     if (!running.some((child) => child.role === 'worker')) {
       for (const child of running) process.kill(child.pid, 'SIGKILL')

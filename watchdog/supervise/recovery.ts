@@ -15,6 +15,7 @@ import type { Child, ChildEnd } from './child.ts'
 import type { Failure, Generation } from './generation.ts'
 import { probe } from './probe.ts'
 import type { ProcessTree } from './tree.ts'
+import { openProbation } from './way-back.ts'
 
 export interface RecoveryDeps {
   readonly options: WatchdogOptions
@@ -32,8 +33,6 @@ export class Recovery {
   private readonly deps: RecoveryDeps
   private readonly starts: Backoff
   private readonly timers = new Set<NodeJS.Timeout>()
-  /** Until when the serving generation is on probation, and the release to go back to. */
-  private probation: { readonly generation: Generation; readonly until: number; readonly release: Release } | undefined
   private lastRecoveryAt = Number.NEGATIVE_INFINITY
 
   constructor(deps: RecoveryDeps) {
@@ -55,13 +54,6 @@ export class Recovery {
       log('error', `no generation serves; next try in ${advice.pauseMs} ms`, { release: wanted.name })
       await this.pause(advice.pauseMs)
     }
-  }
-
-  /** A new generation has taken over. */
-  startProbation(generation: Generation, from: Generation | undefined): void {
-    if (from === undefined) return
-    const until = this.deps.now() + this.deps.options.restarts.probationMs
-    this.probation = { generation, until, release: from.release }
   }
 
   onChildEnd(generation: Generation, child: Child, end: ChildEnd): void {
@@ -222,13 +214,11 @@ export class Recovery {
 
   /** Back to the release from before, when this generation is on probation. */
   private rollBack(generation: Generation, problem: Failure): boolean {
-    const { probation } = this
-    const { tree, log, now } = this.deps
-    if (probation === undefined || probation.generation !== generation || now() > probation.until) return false
-    if (tree.next !== undefined) return false
-    this.probation = undefined
+    const { tree, log, now, options } = this.deps
+    const probation = openProbation(tree, now(), options.restarts.probationMs)
+    if (probation?.generation !== generation.number || tree.next !== undefined) return false
+    tree.probation = undefined
     log('error', `generation ${generation.number} is taken back: ${problem.cause}`, { release: probation.release.name })
-    tree.previousRelease = undefined
     this.replaceInBackground('recovery', probation.release, problem)
     return true
   }
@@ -238,10 +228,7 @@ export class Recovery {
     replacement()
       .replace(kind, release, 'serving', { why: problem })
       .then((report) => {
-        if (report.outcome === 'done') {
-          tree.previousRelease = undefined
-          return
-        }
+        if (report.outcome === 'done') return
         // The replacement failed as well: whoever is left of the serving generation is kept alive as usual.
         const { current } = tree
         for (const child of [...(current?.workers ?? []), ...(current?.control ? [current.control] : [])]) {

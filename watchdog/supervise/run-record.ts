@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { GenerationPhase, Release } from '../../contracts/handoff.ts'
 import { assertRelease } from '../options.ts'
 import type { ChildRecord } from './child.ts'
+import type { Probation } from './way-back.ts'
 
 const fileName = 'watchdog.json'
 const format = 1
@@ -23,6 +24,8 @@ export interface GenerationRecord {
 export interface RunRecord {
   readonly lastNumber: number
   readonly previousRelease: Release | undefined
+  /** Absent from a record of a release that kept it to itself. */
+  readonly probation?: Probation | undefined
   readonly generations: readonly GenerationRecord[]
 }
 
@@ -39,6 +42,7 @@ export function readRunRecord(runDir: string): RunRecord | undefined {
     if (found.format !== format || !Number.isInteger(found.lastNumber) || !Array.isArray(found.generations))
       return undefined
     for (const generation of found.generations) assertRelease(generation.release)
+    if (found.probation !== undefined) assertRelease(found.probation.release)
     return found
   } catch {
     return undefined

@@ -115,9 +115,8 @@ export class Supervisor {
       log,
       now,
       wallClock,
-      onServing: (generation, from) => {
+      onServing: (generation) => {
         this.trialShards.onServing()
-        this.recovery.startProbation(generation, from)
         relay.stop()
         deps.onServing(`generation ${generation.number} serves`)
         this.publish()

@@ -6,8 +6,9 @@ import type { Canary } from '../handoff/canary.ts'
 import type { Child } from './child.ts'
 import type { Generation } from './generation.ts'
 import type { RunRecord } from './run-record.ts'
+import type { Probation, WayBack } from './way-back.ts'
 
-export class ProcessTree {
+export class ProcessTree implements WayBack {
   /** Serves, or is meant to: its dead processes are started again. */
   current: Generation | undefined
   /** Being started; never harms `current`. */
@@ -16,8 +17,8 @@ export class ProcessTree {
   canary: Canary | undefined
   readonly draining: Generation[] = []
   lastNumber = 0
-  /** What ran before the present release, for a rollback. */
   previousRelease: Release | undefined
+  probation: Probation | undefined
   isStopping = false
 
   get generations(): Generation[] {
@@ -48,6 +49,7 @@ export class ProcessTree {
     return {
       lastNumber: this.lastNumber,
       previousRelease: this.previousRelease,
+      probation: this.probation,
       generations: this.generations.map((generation) => generation.record()),
     }
   }

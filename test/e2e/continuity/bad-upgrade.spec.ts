@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { keepAliveLoad, newConnectionLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
 import { patientDeadlines, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
@@ -77,6 +80,21 @@ describe('a bad new version', function () {
     caller.close()
     const { reports } = await host.state()
     expect(reports.find((report) => report.kind === 'recovery')?.cause).to.match(/crash loop: worker 0 .*exit code 7/)
+  })
+
+  it('that crashes in a loop is taken back also when it was upgraded to twice, and the watchdog died meanwhile', async () => {
+    // how fast a machine starts processes is not what this proves
+    host = await WatchdogHost.start({ tuning: { restarts: { probationMs: 120_000, windowMs: 120_000 } } })
+    const upgrade = () => host.upgrade(host.release({ name: 'v2', worker: 'crash-when-told' }), 'serving')
+    expect(await upgrade()).to.include({ kind: 'upgrade', outcome: 'done' })
+    expect(await upgrade()).to.include({ kind: 'reload', outcome: 'done' })
+    const died = once(host.process!, 'exit')
+    host.process!.kill('SIGKILL')
+    await died
+    host.startWatchdog()
+    await host.until((state) => state.isAdopted && host.serving(state)?.release === 'v2', 'it is adopted')
+    writeFileSync(join(host.runDir, 'may-crash'), '')
+    await host.until((state) => host.serving(state)?.release === 'v1', 'the old release serves again', 60_000)
   })
 
   it('that grows past its memory bound after it took over is taken back', async () => {

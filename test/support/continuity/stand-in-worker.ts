@@ -224,6 +224,7 @@ if (behaviour !== 'hang-at-start') {
   }
   link.serving(servers.size)
   if (behaviour === 'crash-after-serving') setTimeout(() => process.exit(7), 100)
+  if (behaviour === 'crash-when-told') whenThere(join(values['run-dir']!, 'may-crash'), () => process.exit(7))
   if (behaviour === 'block-after-serving') {
     setTimeout(() => {
       const until = Date.now() + 30_000
