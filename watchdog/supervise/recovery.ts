@@ -199,6 +199,8 @@ export class Recovery {
   private restartLater(generation: Generation, role: Child['role'], index: number, pauseMs: number): void {
     this.after(pauseMs, () => {
       if (generation.phase !== 'serving' || this.deps.tree.isStopping) return
+      // another pause for it was over before
+      if (generation.child(role, index)?.isGone === false) return
       const child = generation.startChild(role, index)
       this.deps.log('info', `${role} ${index} of generation ${generation.number} is started again`, {
         newPid: child.pid,

@@ -152,4 +152,13 @@ describe('a generation that serves and misbehaves', () => {
     expect(asked).to.deep.equal(['recovery v2'])
     expect(tree.previousRelease).to.deep.equal(releaseOf('v1'))
   })
+
+  it('has each dead process started again once, also when a replacement failed before its pause was over', async () => {
+    die(0)
+    recovery.onUnhealthy(tree.current!, problem)
+    die(1)
+    await setImmediate()
+    mock.timers.tick(testOptions.restarts.lastPauseMs)
+    expect(started.map(({ index }) => index)).to.have.members([0, 1])
+  })
 })
