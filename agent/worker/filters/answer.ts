@@ -63,6 +63,11 @@ export function refusal(
   return { kind: 'answer', status, code, flag, fields, body: Buffer.from(`${text}\n`, 'utf8') }
 }
 
+/** Also what a filter or a rule answers by itself with the status of an error; a redirect or a 200 refuses nobody. */
+export function isRefusal({ code, status }: Answer): boolean {
+  return code !== undefined || status >= 400
+}
+
 /** To a request with more content than a filter allows. */
 export function contentTooLong(most: number): Answer {
   const code = 'E_HTTP_CONTENT_TOO_LARGE'

@@ -1,3 +1,4 @@
+import { isRefusal } from '../filters/answer.ts'
 import type { Answer } from '../filters/answer.ts'
 import type { LiveStream } from '../listen/movable.ts'
 import type { Parkable, ParkedNames } from '../mesh/parked-names.ts'
@@ -39,7 +40,7 @@ export abstract class ExchangeTime extends ExchangeFacts implements TimerOwner, 
 
   /** Ends the exchange without the reply of an endpoint; a caller that is refused too often hears of it later. */
   answer(said: Answer): void {
-    if (said.code === undefined || !this.turn.holdsBack(said)) {
+    if (!isRefusal(said) || !this.turn.holdsBack(said)) {
       this.tell(said)
       return
     }

@@ -71,6 +71,7 @@ describe('filters of users', () => {
         expect(refused.headers).to.include({ 'www-authenticate': 'Badge' })
         expect(refused.headers).to.not.have.property('x-mesh-error')
         expect(worker.backend.requests).to.have.length(0)
+        expect(worker.started.metric('hostmesh_caller_refusals_total'), 'told later if it asks on').to.equal(1)
         expect((await ask({ headers: { 'x-badge': 'good', 'x-user': 'root' } })).status).to.equal(200)
         expect(worker.lastHead().match(/^x-user: .*$/gm)).to.deep.equal(['x-user: ann'])
       })
