@@ -241,9 +241,10 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     const opening = accepted.tunnel?.opening
     // The caller asked for bytes of a service that cannot be reached: a reset says so, an orderly end would look like
     // an empty answer.
-    if (opening === undefined || opening === null || this.transport.isClosed) this.transport.reset()
-    else opening.refuse(this.transport, accepted.tunnel?.opening?.problem ?? tunnelProblem(flag, why?.code))
-    accepted.onEnd()
+    if (opening === undefined || opening === null || this.transport.isClosed) {
+      this.transport.reset()
+      accepted.onEnd()
+    } else opening.refuse(this.transport, opening.problem ?? tunnelProblem(flag, why?.code), accepted.onEnd)
   }
 
   onBytes(): void {}

@@ -44,18 +44,26 @@ export function refusal(
 
 /**
  * Answers a connection that is not served, in HTTP or in bytes of its own protocol, and ends it: what the caller sends
- * meanwhile is thrown away, so that no reset destroys the answer.
+ * meanwhile is thrown away, so that no reset destroys the answer. Bounds: `drainTimeoutMs` and `maxDrainBytes`; until
+ * then it is a connection as every other, and is counted.
  */
 export class RefusalReply implements TransportOwner, TimerOwner {
   private readonly deps: RefusalReplyDeps
   private readonly transport: Transport
+  private readonly onOver: () => void
   private readonly timer: Timer
   private discarded = 0
 
-  constructor(deps: RefusalReplyDeps, transport: Transport, answer: LocalAnswer | Buffer) {
+  /** `onOver`: called once, when the connection is closed. */
+  constructor(deps: RefusalReplyDeps, transport: Transport, answer: LocalAnswer | Buffer, onOver: () => void) {
     this.deps = deps
     this.transport = transport
+    this.onOver = onOver
     this.timer = new Timer(this, 0)
+    if (transport.isClosed) {
+      onOver()
+      return
+    }
     transport.owner = this
     const bytes = Buffer.isBuffer(answer) ? answer : new LocalReplies(deps.tier()).format(answer, null, false, true, 1)
     deps.output.append(bytes)
@@ -78,6 +86,7 @@ export class RefusalReply implements TransportOwner, TimerOwner {
 
   onClosed(): void {
     this.deps.wheel.drop(this.timer)
+    this.onOver()
   }
 
   onTimer(): void {
@@ -85,7 +94,7 @@ export class RefusalReply implements TransportOwner, TimerOwner {
   }
 
   private close(): void {
-    this.deps.wheel.drop(this.timer)
     this.transport.close()
+    this.onClosed()
   }
 }

@@ -79,8 +79,7 @@ export class RelayIntake implements IntakeStep {
       arriving.end()
       return
     }
-    void new RefusalReply(this.deps, arriving.transport, answer)
-    arriving.onEnd()
+    void new RefusalReply(this.deps, arriving.transport, answer, arriving.onEnd)
   }
 
   /** The place is given back when the connection ends, wherever that is. */

@@ -211,8 +211,11 @@ class FirstRecord extends FirstBytes {
       return
     }
     this.refused('no_tls')
-    if (!demand.isHttp || !looksLikeHttp(received)) transport.reset()
-    else void new RefusalReply(deps, transport, plainAnswer)
+    if (demand.isHttp && looksLikeHttp(received)) {
+      void new RefusalReply(deps, transport, plainAnswer, arriving.onEnd)
+      return
+    }
+    transport.reset()
     arriving.onEnd()
   }
 

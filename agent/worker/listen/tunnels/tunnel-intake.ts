@@ -124,8 +124,7 @@ class TunnelRead extends FirstBytes {
     this.finish()
     const { arriving, deps } = this
     deps.tallies.tunnelRefusals++
-    void new RefusalReply(deps, arriving.transport, bytes)
-    arriving.onEnd()
+    void new RefusalReply(deps, arriving.transport, bytes, arriving.onEnd)
     return true
   }
 
@@ -159,9 +158,9 @@ class TunnelRead extends FirstBytes {
   private lead(request: TunnelRequest, host: { readonly name: string } | null, problem: TunnelProblem): void {
     const { arriving, deps } = this
     const { granted, kind, port } = request
-    const refuse = (transport: Transport, why: TunnelProblem): void => {
+    const refuse = (transport: Transport, why: TunnelProblem, onEnd: () => void): void => {
       deps.tallies.tunnelRefusals++
-      void new RefusalReply(deps, transport, request.refused(refusal(why)))
+      void new RefusalReply(deps, transport, request.refused(refusal(why)), onEnd)
     }
     const opening = { granted, problem: host === null ? problem : undefined, refuse }
     // a caller's word, as the name in a TLS hello is

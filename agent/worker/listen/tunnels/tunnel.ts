@@ -28,8 +28,8 @@ export interface TunnelOpening {
   readonly granted: Buffer
   /** The name leads nowhere; undefined = its routes decide. */
   readonly problem: TunnelProblem | undefined
-  /** Answers and ends the connection. */
-  refuse(transport: Transport, problem: TunnelProblem): void
+  /** Answers and ends the connection; `onEnd` follows once, when it is closed. */
+  refuse(transport: Transport, problem: TunnelProblem, onEnd: () => void): void
 }
 
 export interface TunnelProblem {

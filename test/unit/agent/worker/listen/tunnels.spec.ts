@@ -94,6 +94,23 @@ describe('a tunnel', () => {
     unknown.close()
   })
 
+  for (const [what, text, answer] of [
+    ['SOCKS5 that is not CONNECT', '\x05\x01\0\x05\x02\0\x01\x7f\0\0\x01\0\x50', '\x05\0\x05\x07'],
+    ['CONNECT that leads nowhere', connectTo('orders:22'), 'HTTP/1.1 503 '],
+  ] as const) {
+    it(`is within the bounds of connections as long as a caller keeps its refusal open: ${what}`, async () => {
+      const destinations = [{ service: keyOf('orders'), weight: 1, ports: [443], hasOnlyPorts: true }]
+      const worker = await begin({ tcpRoute: { destinations } }, { maxConnections: 10, drainTimeoutMs: 600_000 })
+      const refused = await Promise.all(Array.from({ length: 30 }, () => call(worker, text)))
+      await eventually(() => refused.every((caller) => caller.text.startsWith(answer) || caller.isOver))
+      // half of the places, and from there on the quarter of one caller
+      expect(refused.filter((caller) => caller.text.startsWith(answer))).to.have.length(7)
+      expect(worker.worker.acceptor.connections).to.equal(7)
+      for (const caller of refused) caller.close()
+      await eventually(() => worker.worker.acceptor.connections === 0)
+    })
+  }
+
   it('that is begun and not asked for ends in time; a caller that says nothing is left to HTTP', async () => {
     const worker = await begin({}, { headTimeoutMs: 100 })
     const half = await call(worker, 'CONNECT orders:80 HTTP/1.1\r\n')
