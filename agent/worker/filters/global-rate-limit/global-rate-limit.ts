@@ -67,12 +67,12 @@ export class GlobalRateLimit implements Filter, StatefulFilter {
       : `asks ${asked}; 429 beyond the limit`
   }
 
-  exportState(): unknown {
-    return this.service?.exportState()
+  exportState(now: number): unknown {
+    return this.service?.exportState(now)
   }
 
-  importState(state: unknown): void {
-    this.service?.importState(state)
+  importState(state: unknown, now: number): void {
+    this.service?.importState(state, now)
   }
 
   private caller(view: RequestView): string {

@@ -8,6 +8,13 @@ import { TokenBucket } from '../token-bucket.ts'
 
 const maxKept = 4096
 
+/** What was left of a share when it was handed over. */
+interface Left {
+  readonly tokens: number
+  /** Monotonic ms. */
+  readonly at: number
+}
+
 interface Learned {
   requests: number
   unit: LimitUnit
@@ -16,6 +23,8 @@ interface Learned {
   until: number
   /** null: the service decided last. */
   bucket: TokenBucket | null
+  /** Of the bucket that a worker before this one had. */
+  left: Left | null
 }
 
 export class LocalShares {
@@ -28,7 +37,8 @@ export class LocalShares {
       if (known !== undefined) known.requests = -1
       return
     }
-    const learned = { requests: limit.requestsPerUnit, unit: limit.unit, remaining, until: now + resetMs, bucket: null }
+    const { requestsPerUnit: requests, unit } = limit
+    const learned = { requests, unit, remaining, until: now + resetMs, bucket: null, left: null }
     if (known === undefined) this.kept.set(key, learned)
     else Object.assign(known, learned)
   }
@@ -41,34 +51,44 @@ export class LocalShares {
     if (requests === 0) return { waitMs: unitMs[unit] }
     // at least one, or a limit smaller than the number of workers would refuse everything
     const maxTokens = Math.max(1, requests * share)
-    const left = now < known.until ? Math.max(0, Math.min(maxTokens, known.remaining * share)) : maxTokens
-    known.bucket ??= new TokenBucket(
-      { maxTokens, tokensPerFill: requests * share, fillIntervalMs: unitMs[unit] },
-      now,
-      left,
-    )
+    const said = now < known.until ? Math.max(0, Math.min(maxTokens, known.remaining * share)) : maxTokens
+    const { at, tokens } = known.left ?? { tokens: said, at: now }
+    const rate = { maxTokens, tokensPerFill: requests * share, fillIntervalMs: unitMs[unit] }
+    known.bucket ??= new TokenBucket(rate, at, tokens)
     for (let at = 0; at < Math.min(hits, maxTokens); at++)
       if (!known.bucket.take(now)) return { waitMs: known.bucket.waitMs(now) }
     return { waitMs: 0 }
   }
 
-  /** Plain data: by key the limit, its unit and what a bucket holds. */
-  exportState(): Record<string, unknown> {
+  /** Plain data: by key the limit, its unit, what was left of it and for how many ms, and what the share has left. */
+  exportState(now: number): Record<string, unknown> {
     return Object.fromEntries(
-      [...this.kept.entries()].map(([key, { remaining, requests, unit }]) => [key, [requests, unit, remaining]]),
+      [...this.kept.entries()].map(([key, { bucket, left, remaining, requests, unit, until }]) => {
+        const tokens = bucket?.tokens(now) ?? left?.tokens
+        return [key, [requests, unit, remaining, Math.max(0, until - now), ...(tokens === undefined ? [] : [tokens])]]
+      }),
     )
   }
 
-  /** Tolerates anything; what was heard since is newer. */
-  importState(state: unknown): void {
+  /**
+   * Tolerates anything; what was heard since is newer. Earlier releases say no time and no tokens: their shares begin
+   * full.
+   */
+  importState(state: unknown, now: number): void {
     if (typeof state !== 'object' || state === null) return
     for (const [key, value] of Object.entries(state).slice(-maxKept)) {
       if (!Array.isArray(value) || this.kept.get(key) !== undefined) continue
-      const [requests, unit, remaining] = value as unknown[]
-      if (!isCount(requests) || !isCount(remaining) || !limitUnits.includes(unit as LimitUnit)) continue
-      this.kept.set(key, { requests, unit: unit as LimitUnit, remaining, until: 0, bucket: null })
+      const [requests, unit, remaining, ms, tokens] = value as unknown[]
+      if (!isCount(requests) || !isCount(remaining) || !isUnit(unit)) continue
+      const until = now + (isCount(ms) ? Math.min(ms, unitMs[unit]) : 0)
+      const left = isCount(tokens) ? { tokens, at: now } : null
+      this.kept.set(key, { requests, unit, remaining, until, bucket: null, left })
     }
   }
+}
+
+function isUnit(value: unknown): value is LimitUnit {
+  return limitUnits.includes(value as LimitUnit)
 }
 
 function isCount(value: unknown): value is number {

@@ -134,15 +134,15 @@ export class RateLimitService {
   }
 
   /** Plain data. */
-  exportState(): unknown {
-    return { hosts: this.hosts, limits: this.shares.exportState() }
+  exportState(now: number): unknown {
+    return { hosts: this.hosts, limits: this.shares.exportState(now) }
   }
 
   /** Tolerates anything. */
-  importState(state: unknown): void {
+  importState(state: unknown, now: number): void {
     const { hosts, limits } = Object(state) as { hosts?: unknown; limits?: unknown }
     if (typeof hosts === 'number' && Number.isInteger(hosts) && hosts >= 1) this.hosts = Math.min(hosts, maxHosts)
-    this.shares.importState(limits)
+    this.shares.importState(limits, now)
   }
 
   private failed(why: string): void {
