@@ -56,7 +56,7 @@ class Compression implements UserFilter {
 }
 
 /** Say something about the bytes that they do not hold for any more. */
-const ofOtherBytes = ['accept-ranges', 'content-md5', 'digest', 'content-digest']
+const ofOtherBytes = ['accept-ranges', 'content-md5', 'digest', 'content-digest', 'repr-digest']
 
 function tellVary(reply: FilterReply): void {
   const vary = reply.header('vary')

@@ -49,6 +49,13 @@ describe('compression', () => {
     }
   })
 
+  it('drops digests of the bytes that the caller does not get, and no others', async () => {
+    const digests = ['content-digest', 'repr-digest', 'digest', 'content-md5']
+    answer(json, ['Content-Type: application/json', ...digests.map((name) => `${name}: sha-256=:AA==:`)])
+    expect((await get('gzip')).headers).to.not.have.any.keys(...digests)
+    expect((await get('identity')).headers).to.include.keys(...digests)
+  })
+
   it('leaves alone what nobody asked for, what is compressed, short, of another type, partial, or not to be changed', async () => {
     answer(json)
     for (const accepted of ['', 'identity', 'gzip;q=0, deflate']) {
