@@ -16,7 +16,8 @@ import { describeCandidates, describeCluster } from './describe.ts'
 import { LiveEndpoint } from './endpoint-state.ts'
 import type { ShareHolder } from './fair-share.ts'
 import { Gate } from './gate.ts'
-import { Group } from './group.ts'
+import { groupsOf } from './group.ts'
+import type { Group } from './group.ts'
 import { mixBits } from './hashing.ts'
 import type { Health } from './health.ts'
 import { judge } from './health.ts'
@@ -151,12 +152,20 @@ class EndpointCluster implements Cluster {
     return this.gate.admit(now, holder)
   }
 
-  readmit(now: number, holder: ShareHolder): void {
-    this.gate.readmit(now, holder)
+  admitConnection(now: number, holder: ShareHolder): Refusal | null {
+    return this.gate.admitConnection(now, holder)
   }
 
-  release(share?: string): void {
-    this.gate.release(share)
+  readmit(now: number, holder: ShareHolder, isAnswered: boolean): void {
+    this.gate.readmit(now, holder, isAnswered)
+  }
+
+  answered(): void {
+    this.gate.answered()
+  }
+
+  release(share?: string, isAnswered?: boolean): void {
+    this.gate.release(share, isAnswered)
   }
 
   pick(context: PickContext): EndpointState | Refusal {
@@ -187,7 +196,7 @@ class EndpointCluster implements Cluster {
   endAttempt(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void {
     state.activeRequests--
     this.numbers.activeAttempts--
-    this.gate.end(state, outcome, latencyMs, now)
+    this.gate.end(state, outcome, status, latencyMs, now)
     if (outcome === Outcome.cancelled) return
     const live = state as LiveEndpoint
     live.requests++
@@ -482,13 +491,4 @@ class EndpointCluster implements Cluster {
     state.isRefused = true
     this.isStale = true
   }
-}
-
-function groupsOf(plan: LocalityPlan, before: readonly Group[]): Group[] {
-  return plan.groups.map((spec) => {
-    const group = new Group(spec)
-    // A round robin goes on where it was.
-    group.picker = before.find((old) => old.name === group.name)?.picker ?? null
-    return group
-  })
 }

@@ -11,7 +11,10 @@
  * for one window, so that a queue that was always there is not taken for the service itself (Envoy goes down to its
  * minimum for that, and refuses most of what comes meanwhile).
  *
- * Requests that failed tell nothing: a fast error would look like a fast service.
+ * Requests that failed tell nothing: a fast error would look like a fast service. Only requests without a reply head
+ * count against the limit, for no other tells anything any more. Where these are as many as the limit and none is
+ * answered for a while (long polls, uploads), one more is let in, later and later; when it shows that the service is as
+ * fast as ever, the limit is set to what was in hand.
  */
 import type { ConcurrencySpec } from '../../../contracts/policy-spec.ts'
 
@@ -19,6 +22,11 @@ export const initialLimit = 50
 const minimumSamples = 10
 /** Of one window; later ones of it are not looked at. */
 const maxSamples = 512
+/** So long nothing is answered before one more is let in: windows, and times the latency of the last of them. */
+const silentWindows = 5
+const silentLatencies = 2
+/** Longest pause from one that is let in without an answer to the next, ms. */
+const longestPauseMs = 5000
 const gradients = { least: 0.5, most: 2 } as const
 
 export class ConcurrencyLimit {
@@ -33,6 +41,13 @@ export class ConcurrencyLimit {
   private lowestEndsAt = -1
   /** To return to behind the window that looks for the lowest latency; 0 = there is none. */
   private limitBefore = 0
+  /** Latency of the last window. */
+  private usualMs = 0
+  /** Requests in hand when nothing was answered any more; 0 = answers come. */
+  private stuckAt = 0
+  /** When one more is let in; -1 = nobody was refused since the last answer. */
+  private nextProbeAt = -1
+  private pauseMs = 0
 
   constructor(spec: ConcurrencySpec) {
     this.spec = spec
@@ -45,15 +60,28 @@ export class ConcurrencyLimit {
     this.limit = clamp(this.limit, spec.minLimit, spec.maxLimit)
   }
 
-  hasRoom(activeRequests: number): boolean {
-    return activeRequests < this.limit
+  /** Whether one more may come beside `unanswered` others. `now`: monotonic ms. */
+  takes(unanswered: number, now: number): boolean {
+    if (unanswered < this.limit) return true
+    if (unanswered >= this.spec.maxLimit) return false
+    if (unanswered <= this.stuckAt) return true
+    if (this.nextProbeAt < 0) {
+      this.pauseMs = Math.max(silentWindows * this.spec.updateIntervalMs, silentLatencies * this.usualMs)
+      this.nextProbeAt = now + this.pauseMs
+    }
+    if (now < this.nextProbeAt) return false
+    this.stuckAt = unanswered
+    this.pauseMs = Math.max(this.pauseMs, Math.min(this.pauseMs * 2, longestPauseMs))
+    this.nextProbeAt = now + this.pauseMs
+    return true
   }
 
   /**
-   * A request was answered `latencyMs` after it was sent, one of `activeRequests` at that moment. `now`: monotonic ms.
+   * A request was answered `latencyMs` after it was sent, one of `unanswered` at that moment. `now`: monotonic ms.
    */
-  sample(latencyMs: number, activeRequests: number, now: number): void {
-    if (activeRequests > this.peak) this.peak = activeRequests
+  sample(latencyMs: number, unanswered: number, now: number): void {
+    this.nextProbeAt = -1
+    if (unanswered > this.peak) this.peak = unanswered
     if (this.count < maxSamples) this.samples[this.count++] = latencyMs
     if (this.windowEndsAt < 0) this.windowEndsAt = now + this.spec.updateIntervalMs
     if (now >= this.windowEndsAt && this.count >= minimumSamples) this.endWindow(now)
@@ -72,6 +100,11 @@ export class ConcurrencyLimit {
       this.lowestMs = Math.min(this.lowestMs, latencyMs)
     }
     if (this.lowestEndsAt < 0) this.lowestEndsAt = now + this.spec.minRttIntervalMs
+    this.usualMs = latencyMs
+    // what is in hand beyond the limit is no burden: the service is as fast as ever
+    if (this.stuckAt > this.limit && latencyMs <= this.lowestMs * (1 + this.spec.buffer))
+      this.limit = clamp(this.stuckAt, this.spec.minLimit, this.spec.maxLimit)
+    this.stuckAt = 0
     this.adjust(latencyMs)
     if (now < this.lowestEndsAt) return
     this.lowestEndsAt = now + this.spec.minRttIntervalMs

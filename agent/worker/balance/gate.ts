@@ -50,22 +50,39 @@ export class Gate {
 
   /** null = admitted, counted among the active requests, and as `holder.share` in the shares. */
   admit(now: number, holder: ShareHolder | undefined): Refusal | null {
-    const { breaker, concurrency, control, numbers, refusals } = this
-    const { activeRequests } = numbers
+    const refusal = this.let(now, holder, this.concurrency)
+    if (refusal === null) this.numbers.unansweredRequests++
+    return refusal
+  }
+
+  /** The same without the adaptive limit. */
+  admitConnection(now: number, holder: ShareHolder): Refusal | null {
+    return this.let(now, holder, null)
+  }
+
+  private let(now: number, holder: ShareHolder | undefined, concurrency: ConcurrencyLimit | null): Refusal | null {
+    const { breaker, control, numbers, refusals } = this
+    let taken = numbers.activeRequests
     let bound = this.policy.pool.maxRequests
-    if (activeRequests >= bound) {
+    if (taken >= bound) {
       numbers.requestOverflows++
       // known from now on, it has a claim to what comes free
       if (holder !== undefined) this.shares.note(holder, now)
       return refusals.tooManyRequests
     }
     if (concurrency !== null) {
-      if (!concurrency.hasRoom(activeRequests)) {
+      const { unansweredRequests } = numbers
+      if (!concurrency.takes(unansweredRequests, now)) {
         numbers.concurrencyRefusals++
         if (holder !== undefined) this.shares.note(holder, now)
         return refusals.tooManyAtOnce
       }
-      if (concurrency.limit < bound) bound = concurrency.limit
+      const room = concurrency.limit - unansweredRequests
+      // none = it is let in beyond the limit
+      if (room > 0 && room < bound - taken) {
+        bound = concurrency.limit
+        taken = unansweredRequests
+      }
     }
     if (control !== null && !control.admits(this.random(), now)) {
       numbers.admissionRefusals++
@@ -76,7 +93,7 @@ export class Gate {
       return refusals.breakerOpen
     }
     if (holder !== undefined) {
-      const verdict = this.shares.enter(holder, activeRequests, bound, now)
+      const verdict = this.shares.enter(holder, taken, bound, now)
       if (verdict !== ShareVerdict.granted) {
         numbers.callerOverflows++
         if (breaker !== null) breaker.release()
@@ -88,13 +105,19 @@ export class Gate {
   }
 
   /** Past all bounds. */
-  readmit(now: number, holder: ShareHolder): void {
+  readmit(now: number, holder: ShareHolder, isAnswered: boolean): void {
     this.numbers.activeRequests++
+    if (!isAnswered) this.numbers.unansweredRequests++
     this.shares.readmit(holder, now)
   }
 
-  release(share = ''): void {
+  answered(): void {
+    this.numbers.unansweredRequests--
+  }
+
+  release(share = '', isAnswered = false): void {
     this.numbers.activeRequests--
+    if (!isAnswered) this.answered()
     if (share !== '') this.shares.leave(share)
     if (this.breaker !== null) this.breaker.release()
   }
@@ -103,13 +126,14 @@ export class Gate {
     if (this.breaker !== null) this.breaker.begin(state)
   }
 
-  end(state: EndpointState, outcome: Outcome, latencyMs: number, now: number): void {
+  /** `status`: 0 = none, the end of no request. */
+  end(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void {
     const { breaker, concurrency, control, numbers } = this
     if (breaker !== null) breaker.end(state, outcome, latencyMs, now)
     if (outcome === Outcome.cancelled) return
     if (control !== null) control.record(outcome === Outcome.ok, now)
-    if (concurrency !== null && outcome === Outcome.ok && latencyMs >= 0) {
-      concurrency.sample(latencyMs, numbers.activeRequests, now)
+    if (concurrency !== null && outcome === Outcome.ok && status > 0 && latencyMs >= 0) {
+      concurrency.sample(latencyMs, numbers.unansweredRequests, now)
       numbers.concurrencyLimit = concurrency.limit
     }
   }

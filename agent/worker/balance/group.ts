@@ -2,7 +2,7 @@
 import type { LoadBalancerSpec } from '../../../contracts/policy-spec.ts'
 import type { LiveEndpoint } from './endpoint-state.ts'
 import { LeastRequestPicker } from './least-request.ts'
-import type { LocalityGroup } from './locality.ts'
+import type { LocalityGroup, LocalityPlan } from './locality.ts'
 import { KeyPicker } from './key-picker.ts'
 import { MaglevTable } from './maglev.ts'
 import { PeakEwmaPicker } from './peak-ewma.ts'
@@ -83,4 +83,13 @@ export class Group {
         return new RandomPicker(pickable, settings)
     }
   }
+}
+
+/** Those of a plan. A round robin goes on where the group `before` of the same name was. */
+export function groupsOf(plan: LocalityPlan, before: readonly Group[]): Group[] {
+  return plan.groups.map((spec) => {
+    const group = new Group(spec)
+    group.picker = before.find((old) => old.name === group.name)?.picker ?? null
+    return group
+  })
 }

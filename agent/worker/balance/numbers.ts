@@ -7,6 +7,7 @@ import type { ClusterNumbers } from './types.ts'
 export function emptyNumbers(): ClusterNumbers {
   return {
     activeRequests: 0,
+    unansweredRequests: 0,
     activeAttempts: 0,
     pendingRequests: 0,
     connections: 0,

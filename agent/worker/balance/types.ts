@@ -82,6 +82,8 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome]
  * like everything else. */
 export interface ClusterNumbers {
   activeRequests: number
+  /** Of these, requests without a reply head. */
+  unansweredRequests: number
   activeAttempts: number
   pendingRequests: number
   connections: number
@@ -148,14 +150,19 @@ export interface Cluster {
    * that the holder then has. `holder`: absent = it is nobody's (a copy).
    */
   admit(now: number, holder?: ShareHolder): Refusal | null
+  /** The same for a raw connection or a session of UDP: it is no request that will be answered, but `isAnswered`. */
+  admitConnection(now: number, holder: ShareHolder): Refusal | null
   /** Instead of `admit`, for what another process admitted. */
-  readmit(now: number, holder: ShareHolder): void
-  release(share?: string): void
+  readmit(now: number, holder: ShareHolder, isAnswered: boolean): void
+  /** The head of the reply to an admitted request came, at most once: the adaptive limit does not count it any more. */
+  answered(): void
+  /** `isAnswered`: `answered` was called, or it is no request. */
+  release(share?: string, isAnswered?: boolean): void
   pick(context: PickContext): EndpointState | Refusal
 
   /**
    * Each attempt on an endpoint: begin, then end exactly once. Latency is to the response head; pass -1 where there was
-   * none.
+   * none, and status 0 for a raw connection.
    */
   beginAttempt(state: EndpointState, now: number): void
   endAttempt(state: EndpointState, outcome: Outcome, status: number, latencyMs: number, now: number): void

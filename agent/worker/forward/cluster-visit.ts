@@ -17,6 +17,7 @@ export class ClusterVisit implements ShareHolder {
   readonly tried: EndpointState[] = []
   share = ''
   private isAdmitted = false
+  private isAnswered = false
   /** A place in the retry budget, from the decision to retry until the attempt takes it over. */
   private holdsRetry = false
   private readonly context: PickContext
@@ -40,6 +41,7 @@ export class ClusterVisit implements ShareHolder {
     const refusal = upstream.cluster.admit(now, this)
     if (refusal !== null) return refusal
     this.isAdmitted = true
+    this.isAnswered = false
     this.readHash(upstream, view)
     return null
   }
@@ -109,17 +111,28 @@ export class ClusterVisit implements ShareHolder {
   }
 
   /** Instead of `enter`, for what was admitted by another process: it is let in past the bounds. */
-  restore(upstream: Upstream, tried: readonly string[], hash: number, now: number): void {
+  restore(upstream: Upstream, tried: readonly string[], hash: number, isAnswered: boolean, now: number): void {
     this.upstream = upstream
     upstream.uses++
-    upstream.cluster.readmit(now, this)
+    upstream.cluster.readmit(now, this, isAnswered)
     this.isAdmitted = true
+    this.isAnswered = isAnswered
     this.context.hasHash = hash >= 0
     if (hash >= 0) this.context.hash = hash
     this.tried.push(...upstream.cluster.states.filter(({ id }) => tried.includes(id)))
   }
 
-  /** Leaves the admission to a tunnel, which releases it at its end with the share that this answers. */
+  /** The head of the reply is there. */
+  answered(): void {
+    if (!this.isAdmitted || this.isAnswered) return
+    this.isAnswered = true
+    this.upstream!.cluster.answered()
+  }
+
+  /**
+   * Leaves the admission of an answered request to a tunnel, which releases it at its end with the share that this
+   * answers.
+   */
   giveAdmission(): string {
     const { share } = this
     this.isAdmitted = false
@@ -130,7 +143,7 @@ export class ClusterVisit implements ShareHolder {
   /** Nothing is sent any more: somebody else may have the place. */
   endAdmission(): void {
     if (!this.isAdmitted) return
-    this.upstream!.cluster.release(this.giveAdmission())
+    this.upstream!.cluster.release(this.giveAdmission(), this.isAnswered)
   }
 
   leave(): void {

@@ -184,6 +184,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
   onInterim(): void {}
 
   onReply(reply: ReplyMessage): ReplyVerdict {
+    if (this.status === 0) this.upstream.cluster.answered()
     this.status = reply.status
     return 'pass'
   }
@@ -251,7 +252,7 @@ export class Mirror implements UpstreamOwner, TimerOwner, ConnectionWaiter {
     const answered = outcome === Outcome.ok || outcome === Outcome.serverError
     const { now } = deps.clock
     upstream.cluster.endAttempt(state, outcome, answered ? status : 0, answered ? now - startedAt : -1, now)
-    upstream.cluster.release()
+    upstream.cluster.release('', status > 0)
     this.books.inFlight--
   }
 

@@ -146,6 +146,7 @@ class ServiceCall implements UpstreamOwner, ConnectionWaiter, TimerOwner {
   onPause(): void {}
 
   onReply(reply: ReplyMessage): ReplyVerdict {
+    if (this.status === 0) this.upstream!.cluster.answered()
     this.status = reply.status
     reply.eachField((name, value) => this.fields.push([name, value]))
     return 'pass'
@@ -219,7 +220,7 @@ class ServiceCall implements UpstreamOwner, ConnectionWaiter, TimerOwner {
     const isAnswered = outcome === Outcome.ok || outcome === Outcome.serverError
     const { now } = deps.clock
     upstream.cluster.endAttempt(state, outcome, isAnswered ? status : 0, isAnswered ? now - triedAt : -1, now)
-    upstream.cluster.release()
+    upstream.cluster.release('', status > 0)
   }
 
   private finish(outcome: CallOutcome | null): void {

@@ -124,7 +124,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     }
     this.upstream = upstream
     upstream.uses++
-    const refusal = upstream.cluster.admit(deps.clock.now, this)
+    const refusal = upstream.cluster.admitConnection(deps.clock.now, this)
     if (refusal !== null) {
       this.upstream = null
       this.refuse(refusal.flag)
@@ -230,7 +230,7 @@ export class TcpConnection implements ConnectionView, DialUser, TransportOwner, 
     if (this.isOver) return
     this.isOver = true
     const { accepted, deps, notes, state, upstream } = this
-    if (upstream !== null) upstream.cluster.release(this.share)
+    if (upstream !== null) upstream.cluster.release(this.share, true)
     const service = upstream?.cluster.service
     const counted = { accepted, bytesUp: 0, bytesDown: 0, startedAt: accepted.acceptedAt, state, service }
     deps.tcpMetrics.opened(counted)
@@ -312,7 +312,7 @@ function relayPair(
         upstream.tcpConnections--
         cluster.endAttempt(state, Outcome.cancelled, 0, -1, deps.clock.now)
         cluster.endConnection()
-        cluster.release(share)
+        cluster.release(share, true)
         upstream.pools.pump()
         if (flag !== 'moved') {
           if (protocol === 'tcp') {
@@ -354,7 +354,7 @@ export function adoptPair(deps: TcpDeps, accepted: Accepted, moved: MovedPair, d
     },
     share: '',
   }
-  cluster.readmit(deps.clock.now, holder)
+  cluster.readmit(deps.clock.now, holder, true)
   cluster.numbers.connections++
   cluster.beginAttempt(state, deps.clock.now)
   const pair = relayPair(deps, accepted, moved.protocol, { upstream, state, share: holder.share }, down, up)

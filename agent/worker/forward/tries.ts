@@ -295,6 +295,7 @@ export class Tries implements TimerOwner {
     if (this.running.isRace && !this.running.isFirst(attempt)) this.deps.tallies.hedgesWon++
     if (this.usesTimer) this.deps.wheel.disarm(this.timer)
     this.running.win(attempt)
+    this.visit.answered()
   }
 
   /** Another try will begin at its time. */
@@ -310,7 +311,7 @@ export class Tries implements TimerOwner {
   /** Instead of `start`: goes on with the one attempt of another process, which is answered. */
   restore(from: ExchangeState, upstream: Upstream, endpoint: EndpointState): Attempt {
     const { count, freeRepeats, hash, isExhausted, retries, tried } = from.tries
-    this.visit.restore(upstream, tried, hash, this.deps.clock.now)
+    this.visit.restore(upstream, tried, hash, from.attempt.hasWon, this.deps.clock.now)
     this.count = count
     this.retries = retries
     this.freeRepeats = freeRepeats

@@ -40,7 +40,7 @@ export function startTunnel(
       state,
       idleTimeoutMs: cluster.policy.pool.tcpIdleTimeoutMs,
       onEnd(ended) {
-        cluster.release(share)
+        cluster.release(share, true)
         given.lost()
         deps.tcpMetrics.webSocketEnded({
           accepted,

@@ -8,6 +8,12 @@ const clusterLabels = ['cluster']
 
 const clusterMetrics: readonly (readonly [keyof ClusterNumbers, 'gauge' | 'counter', string, string])[] = [
   ['activeRequests', 'gauge', 'hostmesh_cluster_active_requests', 'Requests and TCP connections in hand'],
+  [
+    'unansweredRequests',
+    'gauge',
+    'hostmesh_cluster_unanswered_requests',
+    'Requests without a reply head, which the adaptive limit bounds',
+  ],
   ['pendingRequests', 'gauge', 'hostmesh_cluster_pending_requests', 'Requests that wait for a connection'],
   ['connections', 'gauge', 'hostmesh_cluster_connections', 'Connections to endpoints'],
   ['activeRetries', 'gauge', 'hostmesh_cluster_active_retries', 'Retries in flight'],

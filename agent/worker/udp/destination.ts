@@ -29,7 +29,7 @@ const nowhere = (reason: DropReason, flag: string, text?: string): Nowhere =>
 const noRoute = nowhere('no_route', 'NR')
 const noEndpoint = nowhere('no_endpoint', 'UH')
 
-/** Admitted: `cluster.release(holder.share)` must follow exactly once. */
+/** Admitted: `cluster.release(holder.share, true)` must follow exactly once. */
 export function findUpstream(
   deps: UdpDeps,
   virtualHost: string,
@@ -55,7 +55,7 @@ export function findUpstream(
   if (proxyProtocol !== 'off')
     return nowhere('unsupported', 'UC', `${cluster.service}: a rule wants a PROXY header, which UDP has not`)
   upstream.uses++
-  const refusal = cluster.admit(clock.now, holder)
+  const refusal = cluster.admitConnection(clock.now, holder)
   return refusal === null ? upstream : nowhere('overflow', refusal.flag)
 }
 

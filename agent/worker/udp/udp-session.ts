@@ -124,7 +124,7 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
       this.deps.wheel.arm(this.timer, this.lastAt + this.idleMs)
       return null
     }
-    found.cluster.release(this.share)
+    found.cluster.release(this.share, true)
     return problem
   }
 
@@ -217,7 +217,7 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
     this.socket = socket
     // withdrawn on the way: another one is found with the next datagram
     this.isRefused = state.id !== moved.endpoint
-    upstream.cluster.readmit(clock.now, this)
+    upstream.cluster.readmit(clock.now, this, true)
     upstream.cluster.numbers.connections++
     upstream.cluster.beginAttempt(state, clock.now)
     upstream.tcpConnections++
@@ -330,7 +330,7 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
     this.deps.wheel.drop(this.timer)
     this.unbind()
     if (this.hasSlot) this.giveSlot()
-    this.upstream?.cluster.release(this.share)
+    this.upstream?.cluster.release(this.share, true)
     this.port.left(this)
   }
 

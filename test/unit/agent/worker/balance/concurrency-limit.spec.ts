@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { ConcurrencyLimit, initialLimit } from '../../../../../agent/worker/balance/concurrency-limit.ts'
 import { Outcome } from '../../../../../agent/worker/balance/types.ts'
+import type { Cluster } from '../../../../../agent/worker/balance/types.ts'
 import { attempt, cluster, concurrency, pickState } from '../../../../support/balance.ts'
 
 /** A service that answers `capacity` at a time in 10 ms each, and lets the rest wait; always as many as the limit. */
@@ -14,6 +15,31 @@ function run(limit: ConcurrencyLimit, capacity: number, windows: number, from = 
     now += concurrency.updateIntervalMs + 1
   }
   return now
+}
+
+interface Load {
+  readonly latencyMs: number
+  readonly forMs: number
+  readonly from: number
+  /** Callers that each ask again when they are answered. */
+  readonly most?: number
+}
+
+/** A service that answers all that is let to it at once, and how many that were. */
+function serve(limited: Cluster, { latencyMs, forMs, from, most = 50 }: Load): { now: number; admitted: number } {
+  const state = pickState(limited)
+  let [now, admitted] = [from, 0]
+  while (now < from + forMs) {
+    let taken = 0
+    for (let nth = 0; nth < most; nth++) if (limited.admit(now) === null) taken++
+    now += latencyMs
+    for (let nth = 0; nth < taken; nth++) {
+      attempt(limited, state, Outcome.ok, { status: 200, latencyMs, now })
+      limited.release()
+    }
+    admitted += taken
+  }
+  return { now, admitted }
 }
 
 describe('an adaptive limit on requests', () => {
@@ -81,7 +107,66 @@ describe('an adaptive limit on requests', () => {
     for (let nth = 0; nth < 100; nth++) attempt(free, state, Outcome.serverError, { latencyMs: 1000, now: nth * 10 })
     expect(free.numbers.concurrencyLimit).to.equal(initialLimit)
     for (let nth = 0; nth < 100; nth++) free.admit(0)
-    for (let nth = 0; nth < 400; nth++) attempt(free, state, Outcome.ok, { latencyMs: 10, now: 2000 + nth })
+    for (let nth = 0; nth < 400; nth++) {
+      attempt(free, state, Outcome.ok, { status: 200, latencyMs: 10, now: 2000 + nth })
+    }
     expect(free.numbers.concurrencyLimit).to.be.above(initialLimit)
+  })
+
+  it('counts no WebSockets and no event streams, whose head has come, and no raw connections', () => {
+    const limited = cluster({ policy: { concurrency } })
+    for (let nth = 0; nth < 40; nth++) {
+      expect(limited.admit(0)).to.equal(null)
+      limited.answered()
+    }
+    for (let nth = 0; nth < 40; nth++) {
+      expect(limited.admitConnection(0, { callerKey: 'batch', share: '' })).to.equal(null)
+    }
+    expect(limited.numbers).to.include({ activeRequests: 80, unansweredRequests: 0 })
+    let now = serve(limited, { latencyMs: 10, forMs: 2000, from: 0 }).now
+    now = serve(limited, { latencyMs: 40, forMs: 300, from: now }).now
+    expect(limited.numbers.concurrencyLimit, 'below what is open').to.be.below(40)
+    expect(serve(limited, { latencyMs: 10, forMs: 500, from: now }).admitted).to.be.above(100)
+    for (let nth = 0; nth < 80; nth++) limited.release('', true)
+    expect(limited.numbers).to.include({ activeRequests: 0, unansweredRequests: 0 })
+  })
+
+  it('hears nothing of how fast raw connections come about', () => {
+    const limited = cluster({ policy: { concurrency } })
+    const state = pickState(limited)
+    for (let nth = 0; nth < 100; nth++) limited.admitConnection(0, { callerKey: 'batch', share: '' })
+    for (let nth = 0; nth < 400; nth++) attempt(limited, state, Outcome.ok, { latencyMs: nth, now: nth })
+    expect(limited.numbers.concurrencyLimit).to.equal(initialLimit)
+  })
+
+  it('is found again within a second where long polls hold more than it, and the rest is answered at once', () => {
+    const limited = cluster({ policy: { concurrency: { ...concurrency, maxLimit: 500 } } })
+    let now = serve(limited, { latencyMs: 10, forMs: 2000, from: 0 }).now
+    const before = limited.numbers.concurrencyLimit
+    for (let nth = 0; nth < before; nth++) expect(limited.admit(now)).to.equal(null)
+    expect(limited.admit(now)).to.include({ code: 'E_BALANCE_CONCURRENCY' })
+    now = serve(limited, { latencyMs: 10, forMs: 1000, from: now, most: 5 }).now
+    expect(limited.numbers.concurrencyLimit).to.be.above(before)
+    expect(serve(limited, { latencyMs: 10, forMs: 100, from: now, most: 5 }).admitted).to.equal(50)
+  })
+
+  it('lets one more to a service that answers nothing, ever more rarely, and none beyond its highest', () => {
+    const limit = new ConcurrencyLimit({ ...concurrency, maxLimit: initialLimit + 5 })
+    const at: number[] = []
+    for (let now = 0, unanswered = initialLimit; now < 60_000; now += 100) {
+      if (!limit.takes(unanswered, now)) continue
+      unanswered++
+      at.push(now)
+    }
+    expect(at).to.deep.equal([500, 1500, 3500, 7500, 12_500])
+    limit.sample(10, initialLimit, 60_000)
+    expect(limit.takes(initialLimit + 5, 70_000)).to.equal(false)
+  })
+
+  it('waits longer for a sign of a service that is slow by itself', () => {
+    const limit = new ConcurrencyLimit(concurrency)
+    for (let nth = 0; nth < 20; nth++) limit.sample(2000, 20, nth * 20)
+    const { limit: most } = limit
+    expect([0, 3999, 4000].map((now) => limit.takes(most, now))).to.deep.equal([false, false, true])
   })
 })

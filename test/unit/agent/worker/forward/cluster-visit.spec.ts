@@ -39,7 +39,7 @@ describe('the visit of a request at its destination', () => {
 
   it('that goes on from another process holds a place past the bounds, which counts for its caller', () => {
     const { numbers, upstream, visit } = visitOf({ callers: [{ caller: 'shop', maxRequests: 1, weight: 1 }] })
-    visit.restore(upstream, [], -1, 0)
+    visit.restore(upstream, [], -1, true, 0)
     const next = new ClusterVisit(seededRandom(1), { callerKey: 'shop' })
     expect(next.enter(upstream, asked(), 0)?.code).to.equal('E_BALANCE_CALLER_SHARE')
     next.leave()
@@ -62,6 +62,30 @@ describe('the visit of a request at its destination', () => {
     visit.giveAdmission()
     visit.leave()
     expect(numbers.activeRequests).to.equal(1)
+  })
+
+  it('is unanswered until the head of its reply, once, or its end', () => {
+    const { numbers, upstream, visit } = visitOf()
+    const unanswered = (): number => numbers.unansweredRequests
+    visit.enter(upstream, asked(), 0)
+    expect(unanswered()).to.equal(1)
+    visit.leave()
+    expect(unanswered()).to.equal(0)
+    visit.enter(upstream, asked(), 0)
+    visit.answered()
+    visit.answered()
+    expect(unanswered()).to.equal(0)
+    visit.leave()
+    for (const [isAnswered, count] of [
+      [true, 0],
+      [false, 1],
+    ] as const) {
+      visit.restore(upstream, [], -1, isAnswered, 0)
+      expect(unanswered(), `restored, ${isAnswered}`).to.equal(count)
+      visit.answered()
+      visit.leave()
+      expect(unanswered()).to.equal(0)
+    }
   })
 
   it('picks another endpoint than those that failed, and avoids only the last one when all did', () => {

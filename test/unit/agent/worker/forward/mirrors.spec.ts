@@ -211,6 +211,7 @@ describe('the reply of a mirrored request', () => {
   let owners: UpstreamOwner[]
   let outcomes: Outcome[]
   let abandoned: number
+  let unanswered: number
   let clock: Clock
   let wheel: TimerWheel
 
@@ -219,6 +220,7 @@ describe('the reply of a mirrored request', () => {
     owners = []
     outcomes = []
     abandoned = 0
+    unanswered = 0
     clock = new Clock(() => now)
     wheel = new TimerWheel(
       () => now,
@@ -228,9 +230,10 @@ describe('the reply of a mirrored request', () => {
     const connection = { open: (owner: UpstreamOwner) => (owners.push(owner), stream) } as unknown as PooledConnection
     const pool = { acquire: () => connection, forget: () => false } as unknown as EndpointPool
     const cluster = {
-      admit: () => null,
+      admit: () => (unanswered++, null),
       pick: () => ({ kind: 'endpoint' }),
-      release() {},
+      answered: () => unanswered--,
+      release: (_share: string, isAnswered: boolean) => isAnswered || unanswered--,
       beginAttempt() {},
       endAttempt: (_state: unknown, outcome: Outcome) => outcomes.push(outcome),
     }
@@ -282,8 +285,9 @@ describe('the reply of a mirrored request', () => {
       maxMirrors,
     ])
     expect(new Set(outcomes)).to.deep.equal(new Set([Outcome.cancelled]))
+    expect(unanswered).to.equal(0)
     start(true)
-    expect(mirrors.inFlight).to.equal(1)
+    expect([mirrors.inFlight, unanswered]).to.deep.equal([1, 1])
   })
 
   it('may come for as long as content does', () => {
@@ -308,5 +312,6 @@ describe('the reply of a mirrored request', () => {
     wheel.advance()
     expect([mirrors.inFlight, mirrors.failed, mirrors.skipped.get('long-reply')]).to.deep.equal([0, 2, 0])
     expect(outcomes).to.deep.equal([Outcome.timeout, Outcome.timeout])
+    expect(unanswered).to.equal(0)
   })
 })

@@ -34,12 +34,14 @@ describe('questions to services', () => {
   /** Those that wait for an answer. */
   let asked: UpstreamOwner[]
   let outcomes: CallOutcome[]
+  let unanswered: number
 
   beforeEach(() => {
     now = 1
     clock = new Clock(() => now)
     asked = []
     outcomes = []
+    unanswered = 0
     wheel = new TimerWheel(
       () => now,
       () => {},
@@ -48,9 +50,10 @@ describe('questions to services', () => {
     const connection = { open: (owner: UpstreamOwner) => (asked.push(owner), stream) } as unknown as PooledConnection
     const pool = { acquire: () => connection, forget: () => false } as unknown as EndpointPool
     const cluster = {
-      admit: () => null,
+      admit: () => (unanswered++, null),
       pick: () => ({ kind: 'endpoint' }),
-      release() {},
+      answered: () => unanswered--,
+      release: (_share: string, isAnswered: boolean) => isAnswered || unanswered--,
       beginAttempt() {},
       endAttempt() {},
     }
@@ -103,6 +106,8 @@ describe('questions to services', () => {
     now += 2000
     wheel.advance()
     expect(outcomes.filter((outcome) => 'failure' in outcome && outcome.failure === 'timeout')).to.have.length(most)
+    expect(unanswered).to.equal(0)
     expect(await room(), 'all too late').to.equal(most)
+    expect(unanswered).to.equal(most)
   })
 })

@@ -5,6 +5,7 @@ import type { ServicePlan, SnapshotPlan } from '../../../../support/worker/snaps
 import { eventually } from '../../../../support/worker/eventually.ts'
 import { startWorker } from '../../../../support/worker/start-worker.ts'
 import type { StartedWorker } from '../../../../support/worker/start-worker.ts'
+import { concurrency } from '../../../../support/balance.ts'
 import { UdpSocket } from '../../../../support/udp/udp-socket.ts'
 
 const at = ({ port }: { readonly port: number }) => ({ address: '127.0.0.1', port })
@@ -113,6 +114,16 @@ describe('UDP sessions', () => {
     await eventually(() => worker.metric('hostmesh_udp_dropped_total', 'no_route') === 1)
     expect(server.got).to.deep.equal([])
     expect(worker.metric('hostmesh_udp_sessions')).to.equal(0)
+  })
+
+  it('are not held to an adaptive limit on requests', async () => {
+    const server = await echo('a')
+    const limit = { ...concurrency, minLimit: 2, maxLimit: 2 }
+    const port = await start([at(server)], {}, { policy: { concurrency: limit } })
+    for (let nth = 0; nth < 4; nth++) expect(await (await caller()).ask(port, 'x')).to.equal('a|x')
+    expect(worker.metric('hostmesh_udp_sessions')).to.equal(4)
+    expect(worker.metric('hostmesh_cluster_concurrency_refusals_total')).to.equal(0)
+    expect(worker.metric('hostmesh_cluster_unanswered_requests')).to.equal(0)
   })
 
   it('are not begun in plain where a rule wants TLS, and the log says so', async () => {
