@@ -115,6 +115,8 @@ export interface EndpointSet {
   readonly registry: string
   /** Epoch ms of the registry's last word on it; older than the registry's staleness bound = stale. */
   readonly confirmedAt: number
+  /** The registry cannot have such a service and was not asked: no word of it. Absent = it was. */
+  readonly isForeign?: true
 }
 
 /** Metadata keys that we register, so that others can decide. */

@@ -62,6 +62,8 @@ export interface RegistrationHandle {
   /** Lets go without removing the instance: another process carries on with the heartbeats. */
   release(): void
   readonly state: 'pending' | 'registered' | 'failing'
+  /** Why the last attempt failed; absent = it did not, or nothing more is known. */
+  readonly problem?: RegistryProblem | undefined
 }
 
 export interface RegistryStatus {

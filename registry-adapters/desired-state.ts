@@ -56,7 +56,7 @@ export class DesiredState {
 
   /** A service that this registry cannot have: no instance, once `subscribe` has returned. */
   answerNothing(key: ServiceKey): void {
-    setImmediate(() => this.services.publish(key, []))
+    this.services.answerForeign(key)
   }
 
   /** A service that is wanted while the registry is away: said once `subscribe` has returned. */
@@ -80,20 +80,23 @@ export class DesiredState {
     return this.refusedByService.has(key)
   }
 
-  /** Nothing that is listened to can be read. */
+  /** Nothing that is listened to can be read; where nothing is listened to, nothing that is announced is taken. */
   get isAllRefused(): boolean {
-    return this.services.size > 0 && this.refusedByService.size === this.services.size
+    const { asked } = this.services
+    return asked > 0 ? this.refusedByService.size === asked : this.registrations.areAllDenied
   }
 
   /** What is wrong with the registry as a whole, or else the first refusal that is left. */
   problem(whole: MeshError | undefined): RegistryProblem | undefined {
-    return whole === undefined ? this.refusedByService.values().next().value : this.problemOf(whole)
+    if (whole !== undefined) return this.problemOf(whole)
+    return this.refusedByService.values().next().value ?? this.registrations.denial
   }
 
   /** The registry is away. */
-  lost(problem: MeshError): void {
-    this.registrations.lost()
-    this.services.lose(this.problemOf(problem))
+  lost(error: MeshError): void {
+    const problem = this.problemOf(error)
+    this.registrations.lost(problem)
+    this.services.lose(problem)
   }
 
   /** The registry is there (again), and may have forgotten everything. */

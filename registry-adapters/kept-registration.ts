@@ -4,7 +4,7 @@
  */
 import { describeError } from '../contracts/errors.ts'
 import type { MeshError } from '../contracts/errors.ts'
-import type { AdapterDeps, LogFields, Registration } from '../contracts/registry-adapter.ts'
+import type { AdapterDeps, LogFields, Registration, RegistryProblem } from '../contracts/registry-adapter.ts'
 import { RegistrationLoop, deniedRetryMs, maxRetryMs } from './registration-loop.ts'
 import { registrationWords } from './registration-words.ts'
 
@@ -33,14 +33,22 @@ const firstRetryMs = 250
 
 export class KeptRegistration extends RegistrationLoop {
   private readonly deps: KeptRegistrationDeps
+  private failure: RegistryProblem | undefined
+
   constructor(registration: Registration, deps: KeptRegistrationDeps) {
     super(registration, deps.clock, deps.after)
     this.deps = deps
   }
 
+  /** Why the last attempt failed; undefined = it did not. */
+  get problem(): RegistryProblem | undefined {
+    return this.failure
+  }
+
   /** The registry is away: seen in `state` at once, not only with the next step. */
-  lost(): void {
+  lost(problem: RegistryProblem): void {
     if (!this.isEnded) this.reached = 'failing'
+    this.failure = problem
     this.isCurrent = false
   }
 
@@ -96,13 +104,15 @@ export class KeptRegistration extends RegistrationLoop {
       this.count(isWrite ? 'write' : 'renew', 'ok')
       if (this.reached !== 'registered') this.deps.log.info(this.words(), 'the application is registered')
       this.reached = 'registered'
+      this.failure = undefined
       this.failures = 0
       return this.isCurrent ? driver.renewMs * (0.9 + 0.2 * this.deps.random()) : 0
     } catch (error) {
       this.isCurrent = false
       if (this.isEnded) return 0
       this.count(isWrite ? 'write' : 'renew', 'failed')
-      const { code } = error as MeshError
+      const { code, message } = error as MeshError
+      this.failure = { code, message, at: this.deps.clock.wall() }
       if (this.reached !== 'failing' || this.failures === 0)
         this.deps.log.warn({ ...this.words(), code }, `${describeError(error)}; trying on`)
       this.reached = 'failing'

@@ -1,7 +1,7 @@
 /** All local applications that an adapter keeps at its registry, by instance. */
 import { endpointId, serviceKey } from '../contracts/endpoint.ts'
 import { MeshError } from '../contracts/errors.ts'
-import type { AdapterDeps, Registration, RegistrationHandle } from '../contracts/registry-adapter.ts'
+import type { AdapterDeps, Registration, RegistrationHandle, RegistryProblem } from '../contracts/registry-adapter.ts'
 import { KeptRegistration } from './kept-registration.ts'
 import type { RegistrationDriver } from './kept-registration.ts'
 
@@ -21,6 +21,16 @@ export class KeptRegistrations {
 
   get size(): number {
     return this.kept.size
+  }
+
+  /** There are some, and the registry denies each. */
+  get areAllDenied(): boolean {
+    return this.kept.size > 0 && [...this.kept].every(isDenied)
+  }
+
+  /** Why it denies the first one that it does. */
+  get denial(): RegistryProblem | undefined {
+    return [...this.kept].find(isDenied)?.problem
   }
 
   /** Throws E_CONFIG_INVALID where nothing can be announced. */
@@ -44,6 +54,9 @@ export class KeptRegistrations {
       get state() {
         return kept.state
       },
+      get problem() {
+        return kept.problem
+      },
       update: (change) => kept.update(change),
       release: () => kept.release(),
       deregister: async (deadlineMs) => {
@@ -61,8 +74,8 @@ export class KeptRegistrations {
   }
 
   /** The registry is away. */
-  lost(): void {
-    for (const kept of this.kept) kept.lost()
+  lost(problem: RegistryProblem): void {
+    for (const kept of this.kept) kept.lost(problem)
   }
 
   /** Lets go of all without a trace, and waits for the steps that are under way. */
@@ -70,6 +83,10 @@ export class KeptRegistrations {
     await Promise.all([...this.kept].map((kept) => kept.close()))
     await Promise.all(this.removals.values())
   }
+}
+
+function isDenied({ problem }: KeptRegistration): boolean {
+  return problem?.code === 'E_REGISTRY_DENIED'
 }
 
 function instanceOf(registration: Registration): string {

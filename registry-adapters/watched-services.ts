@@ -36,11 +36,14 @@ interface Watched {
   /** Something is missing since, and was not yet confirmed; monotonic ms. */
   doubtedAt: number | undefined
   cancelDoubt: (() => void) | undefined
+  /** The registry cannot have it: it says nothing of the registry, and is not lost with it. */
+  isForeign: boolean
 }
 
 export class WatchedServices {
   private readonly deps: WatchedServicesDeps
   private readonly watched = new Map<ServiceKey, Watched>()
+  private foreign = 0
   private heardAt = 0
   private wasLost = false
   /** From here on a second answer counts as a proof; monotonic ms. */
@@ -52,6 +55,11 @@ export class WatchedServices {
 
   get size(): number {
     return this.watched.size
+  }
+
+  /** Those that the registry can have. */
+  get asked(): number {
+    return this.watched.size - this.foreign
   }
 
   /** Epoch ms of the registry's last word or sign of life, 0 = never. */
@@ -77,6 +85,7 @@ export class WatchedServices {
       stale: undefined,
       doubtedAt: undefined,
       cancelDoubt: undefined,
+      isForeign: false,
     }
     this.watched.set(key, watched)
     // each subscription is one of its own, also when a listener object is used twice
@@ -93,6 +102,7 @@ export class WatchedServices {
         if (this.watched.get(key) !== watched) return
         watched.cancelDoubt?.()
         this.watched.delete(key)
+        if (watched.isForeign) this.foreign--
         this.deps.onUnwanted(key)
       },
     }
@@ -129,6 +139,22 @@ export class WatchedServices {
     for (const listener of watched.listeners) this.guard(() => listener.onEndpoints(set, isConfirmed))
   }
 
+  /** One that the registry cannot have, for as long as it is wanted: no instance, once `subscribe` has returned. */
+  answerForeign(key: ServiceKey): void {
+    const watched = this.watched.get(key)
+    if (watched === undefined || watched.isForeign) return
+    watched.isForeign = true
+    this.foreign++
+    setImmediate(() => {
+      if (this.watched.get(key) !== watched) return
+      const { registry } = this.deps
+      const confirmedAt = this.deps.clock.wall()
+      const set = { service: key, version: 1, endpoints: [], protectThreshold: 0, registry, confirmedAt } as const
+      watched.set = { ...set, isForeign: true }
+      for (const listener of watched.listeners) this.guard(() => listener.onEndpoints(watched.set!, false))
+    })
+  }
+
   /**
    * The registry answers (again): what it leaves out from now on is believed at the second look, once it has been calm
    * for a while.
@@ -149,7 +175,7 @@ export class WatchedServices {
     if (key === undefined) this.wasLost = true
     const wanted = key === undefined ? this.watched.values() : [this.watched.get(key)]
     for (const watched of wanted) {
-      if (watched === undefined || watched.stale !== undefined) continue
+      if (watched === undefined || watched.isForeign || watched.stale !== undefined) continue
       watched.stale = problem
       watched.doubtedAt = undefined
       watched.cancelDoubt?.()
@@ -164,6 +190,7 @@ export class WatchedServices {
       watched.cancelDoubt?.()
     }
     this.watched.clear()
+    this.foreign = 0
   }
 
   /** The second look came to the same, in calm times. */

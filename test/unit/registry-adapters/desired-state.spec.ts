@@ -1,19 +1,28 @@
 import { expect } from 'chai'
 import { EventEmitter, once } from 'node:events'
-import { systemClock } from '../../../contracts/clock.ts'
+import { systemClock, type Clock } from '../../../contracts/clock.ts'
 import { endpointAt, serviceKey, type EndpointSet } from '../../../contracts/endpoint.ts'
 import { MeshError } from '../../../contracts/errors.ts'
 import { DesiredState } from '../../../registry-adapters/desired-state.ts'
+import type { RegistrationDriver } from '../../../registry-adapters/kept-registration.ts'
+import { manualClock } from '../../support/manual-clock.ts'
 
 const service = { namespace: 'public', group: 'DEFAULT_GROUP', name: 'orders' }
 const key = serviceKey(service)
 const denied = new MeshError('E_REGISTRY_DENIED', 'no permission')
 const silence = (): void => undefined
 
-function desired(onWanted: (self: DesiredState) => void = silence): DesiredState {
+const foreignKey = serviceKey({ ...service, group: 'OTHER' })
+
+function desired(
+  onWanted: (self: DesiredState) => void = silence,
+  {
+    clock = { ...systemClock, wall: () => 7 },
+    driver = { renewMs: 1000, write: never, renew: never, remove: never },
+  }: { clock?: Clock; driver?: RegistrationDriver } = {},
+): DesiredState {
   const log = { debug: silence, info: silence, warn: silence, error: silence }
   const metrics = { count: silence, gauge: silence }
-  const driver = { renewMs: 1000, write: never, renew: never, remove: never }
   const self: DesiredState = new DesiredState(
     {
       registry: 'main',
@@ -23,7 +32,7 @@ function desired(onWanted: (self: DesiredState) => void = silence): DesiredState
       onDoubt: silence,
       onUnwanted: silence,
     },
-    { clock: { ...systemClock, wall: () => 7 }, random: () => 0.5, log, metrics },
+    { clock, random: () => 0.5, log, metrics },
   )
   return self
 }
@@ -84,6 +93,68 @@ describe('what is asked of a registry', () => {
     state.refused(key, denied)
     subscription.unsubscribe()
     expect(state.isRefused(key), 'of a service that nobody wants').to.equal(false)
+  })
+
+  it('counts as refused without those that the registry cannot have, which are not lost with it either', async () => {
+    const state = desired((self) => {
+      if (self.services.size > 1) self.answerNothing(foreignKey)
+    })
+    const heard: string[] = []
+    const told = new EventEmitter()
+    state.services.subscribe(service, { onEndpoints: silence, onStale: silence })
+    const foreign = state.services.subscribe(
+      { ...service, group: 'OTHER' },
+      {
+        onEndpoints: ({ isForeign, endpoints }) => {
+          heard.push(`${isForeign} ${endpoints.length}`)
+          told.emit('word')
+        },
+        onStale: () => void heard.push('stale'),
+      },
+    )
+    state.refused(key, denied)
+    expect(state.isAllRefused).to.equal(true)
+    state.lost(denied)
+    await once(told, 'word')
+    expect(heard).to.deep.equal(['true 0'])
+    expect(state.services.lastHeardAt, 'no word of the registry').to.equal(0)
+    foreign.unsubscribe()
+    expect(state.isAllRefused).to.equal(true)
+    state.taken(key)
+    expect(state.isAllRefused).to.equal(false)
+  })
+
+  it('counts as refused where nothing is listened to and every registration is denied, until one is taken', async () => {
+    const clock = manualClock()
+    const answers: ((error?: MeshError) => void)[] = []
+    const write = (): Promise<void> =>
+      new Promise((resolve, reject) => answers.push((error) => (error === undefined ? resolve() : reject(error))))
+    const state = desired(silence, { clock, driver: { renewMs: 1000, write, renew: never, remove: never } })
+    const handle = state.registrations.register({
+      service,
+      address: '10.0.0.1',
+      port: 80,
+      weight: 1,
+      cluster: '',
+      healthy: true,
+      enabled: true,
+      metadata: {},
+    })
+    const answer = async (error?: MeshError): Promise<void> => {
+      while (answers.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      answers.shift()!(error)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(state.isAllRefused).to.equal(false)
+    await answer(denied)
+    expect(state.isAllRefused).to.equal(true)
+    expect(handle.problem).to.deep.include({ code: 'E_REGISTRY_DENIED', message: 'no permission' })
+    expect(state.problem(undefined)).to.equal(handle.problem)
+    clock.advance(30_000)
+    await answer()
+    expect(state.isAllRefused).to.equal(false)
+    expect([handle.state, handle.problem, state.problem(undefined)]).to.deep.equal(['registered', undefined, undefined])
+    handle.release()
   })
 
   it('is asked anew of a registry that is back, with no refusal left', () => {

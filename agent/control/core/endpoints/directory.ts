@@ -233,21 +233,7 @@ export class EndpointDirectory {
   private hear(key: ServiceKey, wanted: Wanted, index: number, set: EndpointSet, isConfirmed: boolean): void {
     if (this.wanted.get(key) !== wanted) return
     const adapter = this.deps.adapters[index]!
-    if (this.problems[index] !== undefined) {
-      this.problems[index] = undefined
-      this.cancelStale[index]?.()
-      this.deps.log.info({ registry: adapter.name }, `${adapter.name}: answers again`)
-    }
-    if (!this.heard.has(index)) {
-      this.heard.add(index)
-      this.deps.timeline.turn({
-        kind: 'registry',
-        about: adapter.name,
-        what: 'back',
-        message: 'the registry answers',
-        isNormal: true,
-      })
-    }
+    if (set.isForeign !== true) this.answers(index)
     const source = wanted.sources[index]!
     const accepted = this.accept(key, set, adapter.name, source.endpoints)
     source.refused = accepted.refused.reduce((sum, { count }) => sum + count, 0)
@@ -282,6 +268,25 @@ export class EndpointDirectory {
     this.armExpiry(key, wanted)
     this.publish(key, wanted)
     if (result.endpoints.length > 0 || wanted.sources.every((one) => one.isAnswered)) this.answered(key, wanted)
+  }
+
+  /** The registry itself has spoken. */
+  private answers(index: number): void {
+    const { name } = this.deps.adapters[index]!
+    if (this.problems[index] !== undefined) {
+      this.problems[index] = undefined
+      this.cancelStale[index]?.()
+      this.deps.log.info({ registry: name }, `${name}: answers again`)
+    }
+    if (this.heard.has(index)) return
+    this.heard.add(index)
+    this.deps.timeline.turn({
+      kind: 'registry',
+      about: name,
+      what: 'back',
+      message: 'the registry answers',
+      isNormal: true,
+    })
   }
 
   private lose(index: number, problem: RegistryProblem): void {

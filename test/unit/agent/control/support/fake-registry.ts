@@ -28,6 +28,7 @@ export interface Word {
   readonly protectThreshold?: number
   readonly held?: readonly string[]
   readonly isConfirmed?: boolean
+  readonly isForeign?: true
 }
 
 export interface FakeRegistry extends RegistryAdapter {
@@ -98,13 +99,14 @@ export function fakeRegistry(name = 'main', now: () => number = () => 0): FakeRe
       fake.isClosed = true
       return Promise.resolve()
     },
-    say(service, endpoints, { protectThreshold = 0, held, isConfirmed = false } = {}) {
+    say(service, endpoints, { protectThreshold = 0, held, isConfirmed = false, isForeign } = {}) {
       const key = serviceKey(service)
       const set: EndpointSet = {
         service: key,
         version: ++version,
         endpoints,
         ...(held === undefined ? {} : { held }),
+        ...(isForeign === undefined ? {} : { isForeign }),
         protectThreshold,
         registry: name,
         confirmedAt: now(),

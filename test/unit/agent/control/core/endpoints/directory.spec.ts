@@ -73,6 +73,23 @@ describe('the endpoint directory', () => {
     expect(answered).to.deep.equal([key])
   })
 
+  it('takes an answer about a service that the registry cannot have for no sign of life of it', () => {
+    const { answered, directory, log, metrics, registry, clock } = setUp()
+    const foreign = { ...name, group: 'OTHER' }
+    directory.want(key, name)
+    directory.want('public/OTHER@@orders', foreign)
+    registry.say(name, ten)
+    registry.goAway()
+    registry.say(foreign, [], { isForeign: true })
+    expect(answered).to.deep.equal([key, 'public/OTHER@@orders'])
+    expect(directory.problemOf('main')?.message).to.equal('no answer')
+    expect(log.lines.filter(({ message }) => message.includes('answers again'))).to.deep.equal([])
+    clock.advance(90_000)
+    expect(metrics.total('registry_stalenesses')).to.equal(1)
+    registry.say(name, ten)
+    expect(directory.problemOf('main')).to.equal(undefined)
+  })
+
   it('holds an empty answer back, and takes it when the registry says it again later', () => {
     const { directory, registry, clock, log, metrics } = setUp()
     directory.want(key, name)
