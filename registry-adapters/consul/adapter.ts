@@ -54,7 +54,10 @@ export class ConsulAdapter extends PulsedAdapter {
   async listServices(limit: number, signal: AbortSignal): Promise<ServiceKey[]> {
     const answer = await this.api.ask('/v1/catalog/services', {}, { timeoutMs, signal })
     const json = jsonOf(answer, 'the services')
-    return this.naming.keys(Object.keys(json !== null && typeof json === 'object' ? json : {}), limit)
+    const names = Object.keys(json !== null && typeof json === 'object' ? json : {})
+    // a token for some services is shown those
+    if (names.length === 0 && isFiltered(answer)) throw denied('the services')
+    return this.naming.keys(names, limit)
   }
 
   protected get server(): string | undefined {
@@ -105,15 +108,18 @@ export class ConsulAdapter extends PulsedAdapter {
     this.http.close()
   }
 
-  private ask(name: string, index: bigint, waitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
+  /** Rejects with E_REGISTRY_DENIED also where Consul leaves out what the token may not read, and answers 200. */
+  private async ask(name: string, index: bigint, waitMs: number, signal: AbortSignal): Promise<HttpAnswer> {
     const waits: Record<string, string> = index === 0n ? {} : { index: String(index), wait: `${waitMs}ms` }
     // Consul adds up to a sixteenth to the wait
     const patience = (index === 0n ? 0 : Math.ceil(waitMs * 1.0625)) + timeoutMs
-    return this.api.ask(
+    const answer = await this.api.ask(
       `/v1/health/service/${encodeURIComponent(name)}`,
       { stale: '', ...waits },
       { timeoutMs: patience, signal },
     )
+    if (isFiltered(answer)) throw denied(`the instances of ${name}`)
+    return answer
   }
 
   private answered(key: ServiceKey, answer: HttpAnswer): void {
@@ -153,4 +159,16 @@ export class ConsulAdapter extends PulsedAdapter {
     }
     this.state.refused(key, error)
   }
+}
+
+/** Since Consul 1.11: something is missing that the token may not read. */
+function isFiltered({ headers }: HttpAnswer): boolean {
+  return headers['x-consul-results-filtered-by-acls'] === 'true'
+}
+
+function denied(what: string): MeshError {
+  return new MeshError(
+    'E_REGISTRY_DENIED',
+    `${what}: Consul leaves out what the token may not read; it needs service:read and node:read`,
+  )
 }

@@ -37,6 +37,8 @@ export interface ConsulStandIn {
   services(name: string): readonly Kept[]
   /** What is answered instead of the list of a service; undefined = the truth. */
   lie(name: string, text: string | undefined): void
+  /** Services that the token may not read: they are left out, and a header says that something is. */
+  hide(names: readonly string[]): void
   /** Only this token is taken; undefined = any. */
   token: string | undefined
   /** Indices begin anew, as after a restored snapshot. */
@@ -52,6 +54,7 @@ export async function startConsulStandIn(): Promise<ConsulStandIn> {
   const services = new Map<string, Kept>()
   const lies = new Map<string, string>()
   const questions = new Map<string, number>()
+  let hidden: readonly string[] = []
   const changed = new Set<() => void>()
   const sockets = new Set<Socket>()
   let index = 7
@@ -74,9 +77,13 @@ export async function startConsulStandIn(): Promise<ConsulStandIn> {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url!, 'http://consul')
     questions.set(url.pathname, (questions.get(url.pathname) ?? 0) + 1)
-    const send = (status: number, text: string): void => {
+    const send = (status: number, text: string, isFiltered = false): void => {
       if (response.destroyed) return
-      response.writeHead(status, { 'content-type': 'application/json', 'x-consul-index': String(index) })
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        'x-consul-index': String(index),
+        ...(isFiltered ? { 'x-consul-results-filtered-by-acls': 'true' } : {}),
+      })
       response.end(text)
     }
     if (standIn.token !== undefined && url.pathname !== '/v1/status/leader') {
@@ -90,7 +97,12 @@ export async function startConsulStandIn(): Promise<ConsulStandIn> {
       case 'GET catalog/services':
         return send(
           200,
-          JSON.stringify(Object.fromEntries([...services.values()].map((one) => [one.name, one.tags ?? []]))),
+          JSON.stringify(
+            Object.fromEntries(
+              [...services.values()].flatMap((one) => (hidden.includes(one.name) ? [] : [[one.name, one.tags ?? []]])),
+            ),
+          ),
+          hidden.length > 0,
         )
       case 'GET health/service': {
         const wanted = url.searchParams.get('index')
@@ -101,6 +113,7 @@ export async function startConsulStandIn(): Promise<ConsulStandIn> {
           const unit = { ms: 1, s: 1000, m: 60_000 }[wait[2] as 'ms' | 's' | 'm']
           if (Number(wanted) >= index) await changeOrTimeout(Math.min(maxWaitMs, Number(wait[1]) * unit), request)
         }
+        if (hidden.includes(name)) return send(200, '[]', true)
         return send(
           200,
           lies.get(name) ?? JSON.stringify([...services.values()].filter((one) => one.name === name).map(entry)),
@@ -212,6 +225,10 @@ export async function startConsulStandIn(): Promise<ConsulStandIn> {
     lie: (name, text) => {
       if (text === undefined) lies.delete(name)
       else lies.set(name, text)
+      change()
+    },
+    hide: (names) => {
+      hidden = names
       change()
     },
     token: undefined,
