@@ -12,6 +12,7 @@ export interface RegistrationView {
   readonly healthProblem?: string
   readonly state: string
   readonly waitsFor?: string
+  readonly registrationProblem?: string
 }
 
 export async function readRegistrations({ admin }: CommandContext): Promise<readonly RegistrationView[]> {
@@ -34,10 +35,15 @@ export function printRegistrations(output: Output, views: readonly RegistrationV
       view.application.id,
       String(view.inboundPort ?? '-'),
       healthOf(output, view),
-      view.state === 'failing' ? output.style('red', view.state) : view.state,
+      stateOf(output, view),
       view.waitsFor ?? '-',
     ]),
   )
+}
+
+function stateOf(output: Output, { registrationProblem: why, state }: RegistrationView): string {
+  if (state !== 'failing') return state
+  return output.style('red', why === undefined ? state : `${state}: ${why}`)
 }
 
 function healthOf(output: Output, { health, healthProblem }: RegistrationView): string {

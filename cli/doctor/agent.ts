@@ -212,7 +212,7 @@ export async function applicationFindings({ registrations }: Pages, { command }:
         {
           link: 'applications',
           state: 'bad',
-          says: `${id}: its registry does not take it`,
+          says: [`${id}: its registry does not take it`, row.registrationProblem ?? []].flat().join(': '),
           proof: '/registrations',
           next: `${next}; ${command('check --online')}`,
         },

@@ -67,6 +67,7 @@ export interface RegistrationRow {
   readonly healthProblem?: string
   readonly state: string
   readonly waitsFor?: string
+  readonly registrationProblem?: string
 }
 
 /** `admin` throws when the agent's socket cannot be believed. */

@@ -161,7 +161,7 @@ export function trafficPages(context: CollectView): AdminPage[] {
                 : view.health
                   ? 'healthy'
                   : `unhealthy: ${view.healthProblem ?? '-'}`,
-              view.state,
+              view.registrationProblem === undefined ? view.state : `${view.state}: ${view.registrationProblem}`,
               view.waitsFor ?? '',
             ]),
           ])

@@ -55,9 +55,9 @@ function problemsOf(control: AdminView, faults: readonly string[]): string[] {
   })
   const applications = control.host.registrar
     .views()
-    .flatMap(({ application, health, healthProblem, state }) => [
+    .flatMap(({ application, health, healthProblem, registrationProblem, state }) => [
       ...(health === false ? [`${application.id}: unhealthy: ${healthProblem ?? 'it says so itself'}`] : []),
-      ...(state === 'failing' ? [`${application.id}: its registration fails; tried again`] : []),
+      ...(state === 'failing' ? [`${application.id}: its registration fails${wordsOf(registrationProblem)}`] : []),
     ])
   const stale = [...staleRegistries(control, control.deps.clock.wall())].map(
     ([name, age]) =>
@@ -83,6 +83,10 @@ function problemsOf(control: AdminView, faults: readonly string[]): string[] {
     ...control.state.problems(),
     ...faults,
   ]
+}
+
+function wordsOf(registrationProblem: string | undefined): string {
+  return registrationProblem === undefined ? '; tried again' : `: ${registrationProblem}`
 }
 
 /** Registries that were not heard for longer than the configuration allows. */

@@ -14,6 +14,7 @@ import { collectorConflicts } from './collector-conflicts.ts'
 import { filterConflicts } from './filter-conflicts.ts'
 import { firstEphemeralPort, type KernelPorts } from './kernel-ports.ts'
 import { nearest } from './nearest.ts'
+import { announcementProblem } from './announcement-problem.ts'
 import { protocolProblem, rpcConflicts } from './protocol-problem.ts'
 import { ownAddresses } from './own-addresses.ts'
 import type { NodeKind } from './node-kind.ts'
@@ -224,7 +225,12 @@ export function applicationConflicts(
         path: ['port'],
         message: `${application.address}:${application.port} is a port of the agent itself (${own}); this file is not used`,
       })
-    if (complaints.length === 0) kept.push(application)
+    if (complaints.length === 0) {
+      kept.push(application)
+      // it is served all the same: others may know its port by other ways
+      const problem = announcementProblem(application, config.registries)
+      if (problem !== undefined) complaints.push(problem)
+    }
     for (const complaint of complaints) {
       const { line, column } = positions.get(application.file)?.positionOf(complaint.path) ?? { line: 0, column: 0 }
       problems.push({

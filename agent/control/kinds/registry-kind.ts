@@ -27,7 +27,7 @@ export interface RegistryNaming {
   readonly cluster: string
   /** Where its instances are when nothing else says it; absent = it knows no places. */
   readonly zone?: string
-  /** All groups that it has, where there may be several. */
+  /** All groups that it has, in its one namespace; absent = any. */
   readonly groups?: readonly string[]
 }
 

@@ -9,7 +9,12 @@ export const oneGroupKeys = {
 
 /** What kinds with these keys answer alike: they keep no rules. */
 export const oneGroup = {
-  naming: ({ namespace, group }: { namespace: string; group: string }) => ({ namespace, group, cluster: '' }),
+  naming: ({ namespace, group }: { namespace: string; group: string }) => ({
+    namespace,
+    group,
+    cluster: '',
+    groups: [group],
+  }),
   rulesGroup: () => undefined,
 }
 

@@ -50,6 +50,8 @@ export interface ApplicationView {
   readonly healthProblem: string | undefined
   readonly state: 'waiting' | 'pending' | 'registered' | 'failing' | 'not leading' | 'no registry'
   readonly waitsFor: string | undefined
+  /** Why it is `failing`, as far as it is known. */
+  readonly registrationProblem: string | undefined
 }
 
 interface Entry {
@@ -68,6 +70,8 @@ interface Entry {
   handle: RegistrationHandle | undefined
   announced: Registration | undefined
   registry: string | undefined
+  /** Why its registry cannot take it at all. */
+  refusal: string | undefined
 }
 
 const deregisterDeadlineMs = 5000
@@ -102,6 +106,7 @@ export class Registrar {
       handle: undefined,
       announced: undefined,
       registry: undefined,
+      refusal: undefined,
     }
     if (present !== undefined && present.inboundPort !== inboundPort) entry.listener = 'unknown'
     entry.application = application
@@ -252,6 +257,7 @@ export class Registrar {
       healthProblem: entry.absence === undefined ? entry.watch?.lastProblem : 'refuses connections',
       state: this.stateOf(entry),
       waitsFor: this.waitsFor(entry),
+      registrationProblem: problemOf(entry),
     }))
   }
 
@@ -280,6 +286,7 @@ export class Registrar {
 
   private stateOf(entry: Entry): ApplicationView['state'] {
     if (entry.handle !== undefined) return entry.handle.state
+    if (entry.refusal !== undefined) return 'failing'
     if (this.adapterOf(entry.application) === undefined) return 'no registry'
     return this.isLeading ? 'waiting' : 'not leading'
   }
@@ -333,6 +340,7 @@ export class Registrar {
 
   private announce(entry: Entry): void {
     if (!this.isLeading) return
+    entry.refusal = undefined
     const wanted = this.registrationOf(entry)
     if (entry.handle !== undefined && entry.announced !== undefined) {
       if (wanted === undefined) return
@@ -373,7 +381,8 @@ export class Registrar {
           `announced anew at ${endpointId(registration)}, before at ${endpointId(former.registration)}`,
         )
     } catch (error) {
-      this.deps.log.error({ application: entry.application.id }, `${entry.application.id}: ${describeError(error)}`)
+      entry.refusal = describeError(error)
+      this.deps.log.error({ application: entry.application.id }, `${entry.application.id}: ${entry.refusal}`)
     }
     this.deps.onChanged()
   }
@@ -396,6 +405,7 @@ export class Registrar {
   private letGo(entry: Entry): void {
     entry.handle?.release()
     entry.handle = undefined
+    entry.refusal = undefined
     entry.wasAnnounced = entry.announced !== undefined
   }
 
@@ -428,6 +438,11 @@ export class Registrar {
       metadata,
     }
   }
+}
+
+function problemOf({ handle, refusal }: Entry): string | undefined {
+  const problem = handle?.problem
+  return problem === undefined ? refusal : `${problem.code}  ${problem.message}`
 }
 
 function isSameInstance(a: Registration, b: Registration): boolean {

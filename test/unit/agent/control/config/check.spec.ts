@@ -115,6 +115,31 @@ outbound: { services: [{ service: orders }, { service: other@@ledger }, { servic
     expect(applications[0]?.service).to.deep.equal({ namespace: 'dev', group: 'shop', name: 'orders' })
   })
 
+  it('says of an application that its registry cannot take it, which is served all the same', () => {
+    const agent = `registries:
+  - { name: main, type: consul }
+  - { name: local-files, type: file, directory: /etc/endpoints }
+  - { name: pods, type: kubernetes, kubeconfig: ./kubeconfig, write: endpoint-slices, namespaces: [shop, bank] }
+`
+    const files = {
+      kubeconfig: '',
+      'services.d/a.yaml': 'service: orders\nport: 8080\nregistry: local-files\n',
+      'services.d/b.yaml': 'service: OTHER@@orders\nport: 8081\n',
+      'services.d/c.yaml': 'service: bank@@orders\nport: 8082\nregistry: pods\n',
+      'services.d/d.yaml': 'service: orders\nport: 8083\n',
+    }
+    const result = check(agent, files)
+    expect(lines(result).filter((line) => line.startsWith('services.d'))).to.deep.equal([
+      'services.d/a.yaml:3:1  registry: found "local-files", which is only read, allowed main, pods; it is not announced',
+      'services.d/b.yaml:1:1  service: public/OTHER@@orders: registry main has public/DEFAULT_GROUP alone; it is not announced',
+    ])
+    expect(result.applications.map(({ port }) => port)).to.deep.equal([8080, 8081, 8082, 8083])
+    const alone = check('registries: [{ name: local-files, type: file, directory: /etc/endpoints }]\n', {
+      'services.d/a.yaml': files['services.d/a.yaml'],
+    })
+    expect(lines(alone).join()).to.include('which is only read, allowed none: no registry takes applications')
+  })
+
   it('takes every protocol that operators name, as what it is carried as', () => {
     const { config, problems } = check(`
 outbound:

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { Registrar, type KeptRegistration } from '../../../../../../agent/control/host/applications/registrar.ts'
 import { applicationId, type Application } from '../../../../../../agent/control/host/applications/application.ts'
+import { MeshError } from '../../../../../../contracts/errors.ts'
 import { fakeRegistry, recordingLog } from '../../support/fake-registry.ts'
 import { manualClock } from '../../../../../support/manual-clock.ts'
 
@@ -265,5 +266,39 @@ describe('registration of local applications', () => {
     expect(registry.registrations.map(({ registration, state }) => `${registration.address} ${state}`)).to.deep.equal([
       '10.0.0.4 deregistered',
     ])
+  })
+
+  it('says that a registration fails, and why, when the registry cannot take it at all, and tries it again', () => {
+    const { registry, registrar } = setUp()
+    const takes = registry.register.bind(registry)
+    registry.register = () => {
+      throw new MeshError('E_CONFIG_INVALID', 'nothing can be announced there')
+    }
+    const { id } = application()
+    registrar.put(application(), 21_001)
+    registrar.setLeading(true)
+    registrar.listenerState(id, 'listening')
+    const problem = (): string | undefined => registrar.views()[0]!.registrationProblem
+    expect(registrar.views()[0]).to.include({ state: 'failing', waitsFor: undefined })
+    expect(problem()).to.contain('nothing can be announced there')
+    registrar.setLeading(false)
+    expect(registrar.views()[0]!.state).to.equal('not leading')
+    registry.register = takes
+    registrar.setLeading(true)
+    expect([registrar.views()[0]!.state, problem()]).to.deep.equal(['registered', undefined])
+  })
+
+  it('says why the registry does not take a registration, in its own words', () => {
+    const { registry, registrar } = setUp()
+    const takes = registry.register.bind(registry)
+    const problem = { code: 'E_REGISTRY_DENIED', message: 'refused with 403', at: 0 } as const
+    registry.register = (one) => ({ ...takes(one), state: 'failing', problem })
+    registrar.put(application(), 21_001)
+    registrar.setLeading(true)
+    registrar.listenerState(application().id, 'listening')
+    expect(registrar.views()[0]).to.include({
+      state: 'failing',
+      registrationProblem: 'E_REGISTRY_DENIED  refused with 403',
+    })
   })
 })
