@@ -115,6 +115,7 @@ export class SpireSource implements IdentitySource {
     const { log, metrics, onCertificates } = this.deps
     try {
       const found = readSvids(bytes)
+      if (found.length === 0) throw new Error('it holds no certificate')
       this.present = found
       this.failures = 0
       this.problem = undefined

@@ -131,6 +131,22 @@ describe('certificates from the SPIFFE Workload API', () => {
     source.close()
   })
 
+  it('stay when SPIRE sends a message without any', async () => {
+    const svid = await svidMaker()
+    const { told, source, lines } = follow()
+    await eventually(() => streams.length === 1)
+    streams[0]!.write(await svid(orders))
+    await eventually(() => told.length === 1)
+    streams[0]!.write(Buffer.alloc(0))
+    await eventually(() => lines.some((line) => line.includes('it holds no certificate; certificates in use stay')))
+    expect(told).to.have.length(1)
+    expect(source.trustDomain).to.equal('mesh.test')
+    expect(source.view().map(({ id, problem }) => [id, problem])).to.deep.equal([
+      [orders, 'an answer that cannot be used: it holds no certificate'],
+    ])
+    source.close()
+  })
+
   it('are refused when name, key and certificate do not belong together', async () => {
     const svid = await svidMaker()
     const good = await svid(orders)
