@@ -90,7 +90,9 @@ function forwarded(action: RouteActionMessage, path: string, scope: RouteScope, 
 function retriesOf(policy: RetryPolicyMessage | undefined): object {
   if (policy === undefined) return { attempts: 0 }
   const { num_retries: attempts = 1, per_try_timeout: tryMs, retriable_status_codes: codes = [] } = policy
-  const retryOn = [policy.retry_on ?? '', ...codes].filter((word) => word !== '').join(',')
+  const words = (policy.retry_on ?? '').split(',').flatMap((word) => word.trim() || [])
+  // codes without their word count for nothing there
+  const retryOn = [...words, ...(words.includes('retriable-status-codes') ? codes : [])].join(',')
   const pauseMs = policy.retry_back_off?.base_interval
   // without a condition Envoy tries nothing again
   if (retryOn === '') return { attempts: 0 }

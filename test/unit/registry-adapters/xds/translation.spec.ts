@@ -186,6 +186,22 @@ describe('resources of a control plane', function () {
       { directResponse: { status: 418, body: { string: 'tea' } } },
     ],
     [
+      'codes without their word, which count for nothing',
+      {
+        match: every,
+        route: {
+          ...to('v1'),
+          retryPolicy: { retryOn: 'connect-failure, reset', numRetries: 3, retriableStatusCodes: [503] },
+        },
+      },
+      { ...common, retries: { attempts: 3, retryOn: 'connect-failure,reset' } },
+    ],
+    [
+      'codes without any word, of which nothing is tried again',
+      { match: every, route: { ...to('v1'), retryPolicy: { numRetries: 3, retriableStatusCodes: [503] } } },
+      common,
+    ],
+    [
       'headers and retries of the virtual host',
       {
         match: every,
