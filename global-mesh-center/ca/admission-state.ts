@@ -97,15 +97,17 @@ export function withToken(state: AdmissionState, made: JoinToken): AdmissionStat
   return { ...state, tokens: [...kept, made] }
 }
 
+export interface PresentedToken {
+  readonly id: string
+  readonly secret: string
+  readonly host: string
+}
+
 /**
- * The state after this host joined with the token. Throws E_CA_REFUSED by name: unknown, another host's, ended, used
- * before. What does not match says the same for a wrong secret and a wrong id.
+ * The token that this host may join with. Throws E_CA_REFUSED by name: unknown, another host's, ended, used before.
+ * What does not match says the same for a wrong secret and a wrong id.
  */
-export function joined(
-  state: AdmissionState,
-  presented: { readonly id: string; readonly secret: string; readonly host: string },
-  now: number,
-): AdmissionState {
+export function tokenOf(state: AdmissionState, presented: PresentedToken, now: number): JoinToken {
   const found = state.tokens.find(({ id }) => id === presented.id)
   const isMatch =
     found !== undefined && timingSafeEqual(Buffer.from(found.hash, 'hex'), Buffer.from(hashOf(presented.secret), 'hex'))
@@ -116,6 +118,12 @@ export function joined(
   if (now >= found.expiresAt) throw refused(found.id, `it ended at ${new Date(found.expiresAt).toISOString()}`)
   if (state.hosts[found.host] === undefined && Object.keys(state.hosts).length >= maxHosts)
     throw refused(found.id, `${maxHosts} hosts have joined, which is the bound`)
+  return found
+}
+
+/** The state after this host joined with the token. Throws E_CA_REFUSED as `tokenOf`. */
+export function joined(state: AdmissionState, presented: PresentedToken, now: number): AdmissionState {
+  const found = tokenOf(state, presented, now)
   const hosts = hostTable(state.hosts)
   hosts[found.host] = { joinedAt: now, identities: found.identities }
   return { ...state, hosts, tokens: state.tokens.map((one) => (one === found ? { ...one, usedAt: now } : one)) }

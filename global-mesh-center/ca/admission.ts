@@ -10,6 +10,7 @@ import {
   isDenied,
   joined,
   readAdmission,
+  tokenOf,
   withDenial,
   withToken,
   withoutDenial,
@@ -110,6 +111,20 @@ export class Admission {
     const made = { id, hash: hashOf(secret), host, identities: [...identities], isReusable, createdAt, expiresAt }
     await this.change((state) => withToken(state, made))
     return { text: joinTokenText({ id, secret, pin }), id, expiresAt }
+  }
+
+  /**
+   * Whether the token may be used for this host now; it is not used by that. Rejects with E_CA_REFUSED by name. The
+   * document is read where the token is not known here: another center may have made it.
+   */
+  async check(token: JoinTokenText, host: string): Promise<void> {
+    const presented = { ...token, host }
+    try {
+      tokenOf(this.state, presented, this.clock.wall())
+    } catch {
+      await this.refresh()
+      tokenOf(this.state, presented, this.clock.wall())
+    }
   }
 
   /** Uses the token for this host. Rejects with E_CA_REFUSED by name; of two that use one at once, one is refused. */

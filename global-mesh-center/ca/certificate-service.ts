@@ -66,7 +66,8 @@ export class CertificateService {
           'the name of the host: allowed letters, digits, dots, dashes, underscores, a letter or digit first',
         )
       this.checkDenied('host', host)
-      // a request that is not good must not use the token up
+      // whoever has no token has no signature checked, and a request that is not good must not use one up
+      await admission.check(token, host)
       const { publicKey } = readSigningRequest(request)
       await admission.join(token, host)
       return this.issue(publicKey, hostId(trustDomain, host))

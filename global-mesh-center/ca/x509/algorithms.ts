@@ -45,11 +45,12 @@ const digests: ReadonlyMap<string, string | null> = new Map([
   ['1.3.101.112', null],
 ])
 
-export const allowedKeys = 'EC P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits'
+export const allowedKeys = 'EC P-256 or P-384, Ed25519, RSA of 2048 to 4096 bits with the exponent 65537'
 
-/** Whether a certificate may be made for this public key. */
+/** Whether a certificate may be made for this public key. A long exponent makes each check of a signature costly. */
 export function isGoodKey(key: KeyObject): boolean {
-  if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) > 4096) return false
+  const { modulusLength = 0, publicExponent } = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType === 'rsa' && (modulusLength > 4096 || publicExponent !== 65_537n)) return false
   return signatureOf(key) !== undefined
 }
 

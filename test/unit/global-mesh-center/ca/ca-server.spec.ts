@@ -99,6 +99,11 @@ describe('the port of the certificate authority', () => {
       'signature does not hold',
     )
     expect(await refusal(joinCenter(address, trust, { token, host: 'web-1', request }))).to.equal('resolved')
+    for (const unknown of [token, token.replace(/^hostmesh\.\w+/, 'hostmesh.abc')])
+      expect(
+        await refusal(joinCenter(address, trust, { token: unknown, host: 'web-1', request: bad })),
+        'no signature is checked for who has no good token',
+      ).to.match(/no such token|it was used at/)
   })
 
   it('is not believed by a host with another pin, and the token stays on the host', async () => {
