@@ -90,6 +90,11 @@ export class Tokens {
     return this.file.problem
   }
 
+  /** Another object each time that the file was read anew; undefined = nobody is let in. */
+  get edition(): object | undefined {
+    return this.file.get()
+  }
+
   /** Each login is compared, so that the time tells nothing. */
   userOf(token: string): ApiUser | undefined {
     const digest = digestOf(token)

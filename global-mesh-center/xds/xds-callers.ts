@@ -1,9 +1,10 @@
 /** Who opens a stream of discovery: by its token, or by its certificate of the mesh. */
 import { X509Certificate } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { isLoopback } from '../../contracts/ip-literal.ts'
 import { MeshError } from '../../contracts/errors.ts'
 import { spiffeScheme } from '../../contracts/spiffe-id.ts'
-import { may } from '../../agent/control/rules-api/api-user.ts'
+import { may, type ApiUser } from '../../agent/control/rules-api/api-user.ts'
 import type { Asker } from '../ca/grants.ts'
 import type { WorkloadIssuer } from '../ca/workload-issuer.ts'
 import type { Tokens } from '../rules-api/tokens.ts'
@@ -33,6 +34,8 @@ export interface Arriving {
 export interface XdsCaller extends ProxyCaller {
   /** Of the host whose agent it is, as it has proved; undefined = what the stream says. */
   readonly host: string | undefined
+  /** Whether the token that it showed is still good; absent = it showed none. */
+  readonly isGood?: () => boolean
   /** Epoch ms at which what it showed ends; undefined = never. */
   readonly until: number | undefined
 }
@@ -61,10 +64,10 @@ export class XdsCallers {
     const from = `${user.name} at ${nobody.from}`
     const isGood = (): boolean => {
       const now = tokens?.userOf(token)
-      return now !== undefined && now.name === user.name && now.role === user.role && now.identity === user.identity
+      return now !== undefined && isSame(now, user)
     }
     if (user.role === 'host')
-      return { ...nobody, from, host: user.name, asker: { kind: 'host', host: user.name, isGood } }
+      return { ...nobody, from, isGood, host: user.name, asker: { kind: 'host', host: user.name, isGood } }
     if (!may(user, false, undefined)) return { refusal: `${user.name} may not read all namespaces` }
     const asker: Asker | undefined =
       user.identity === undefined || issuer === undefined
@@ -75,7 +78,7 @@ export class XdsCallers {
             origin: { kind: 'shown' },
             isGood,
           }
-    return { ...nobody, from, asker }
+    return { ...nobody, from, isGood, asker }
   }
 
   /** undefined: it counts as none here. */
@@ -95,6 +98,18 @@ export class XdsCallers {
   }
 }
 
-function addressOf(peer: string): string {
+/** Whether the file still says of a token what it said. */
+function isSame(now: ApiUser, then: ApiUser): boolean {
+  const { identity, name, namespaces, role } = now
+  return (
+    name === then.name &&
+    role === then.role &&
+    identity === then.identity &&
+    isDeepStrictEqual(namespaces, then.namespaces)
+  )
+}
+
+/** Of `ADDRESS:PORT`, without the brackets of IPv6. */
+export function addressOf(peer: string): string {
   return peer.slice(0, peer.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')
 }

@@ -1,10 +1,13 @@
 /**
  * The gRPC server of xDS, in both forms, for agents, and for proxies and clients of gRPC; and of rate limits. Bounds:
- * 4,000 streams, the names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a request.
+ * the streams (`stream-places.ts`), the names and the one response under way of each (`stream-bounds.ts`), 4 MiB of a
+ * request.
  */
 import { randomBytes } from 'node:crypto'
 import { experimental, Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js'
+import { every } from '../../contracts/clock.ts'
 import { MeshError } from '../../contracts/errors.ts'
+import { LogPause } from '../../contracts/log-pause.ts'
 import type { AdapterDeps } from '../../contracts/registry-adapter.ts'
 import { decodeRequest, deltaPath, typeUrls } from '../../registry-adapters/center/wire/delta.ts'
 import { DeltaStream } from './delta-stream.ts'
@@ -20,7 +23,8 @@ import { Resources, type ResourceSource } from './resources.ts'
 import { decodeStateRequest, statePath } from './state-request.ts'
 import { StateStream } from './state-stream.ts'
 import { checkNode } from './stream-bounds.ts'
-import { XdsCallers, type Arriving, type XdsCaller, type XdsCallersOptions } from './xds-callers.ts'
+import { StreamPlaces } from './stream-places.ts'
+import { addressOf, XdsCallers, type Arriving, type XdsCaller, type XdsCallersOptions } from './xds-callers.ts'
 
 export interface XdsServerOptions extends XdsCallersOptions {
   /** `127.0.0.1:15010`. */
@@ -46,6 +50,13 @@ interface Talk {
   close(): void
 }
 
+interface Opened {
+  readonly caller: XdsCaller
+  readonly address: string
+  /** It ends, for what it showed is not good any more. */
+  end(details: string): void
+}
+
 interface TalkDeps {
   readonly caller: XdsCaller
   send(bytes: Buffer): void
@@ -58,7 +69,8 @@ const allTypes = [typeUrls.endpoints, typeUrls.rules, ...Object.values(foreignTy
 const stateTypes = [typeUrls.endpoints, ...Object.values(foreignTypes), secretType]
 const agentTypes = new Set<string>([typeUrls.endpoints, typeUrls.rules])
 
-const maxStreams = 4000
+/** The tokens are looked at so often, as at each stream that begins. */
+const tokensMs = 1000
 /** A stream whose certificate ends is looked at so often: the clock may jump. */
 const lookMs = 60_000
 
@@ -67,7 +79,12 @@ export class XdsServer {
   private readonly deps: AdapterDeps
   private readonly endpoints: Resources
   private readonly callers: XdsCallers
-  private readonly streams = new Set<Talk>()
+  private readonly places = new StreamPlaces()
+  private readonly fullLog = new LogPause()
+  private readonly streams = new Map<Talk, Opened>()
+  /** Of the tokens by which streams were looked at last. */
+  private edition: object | undefined
+  private stopLooking: () => void = () => undefined
   private server: Server | undefined
 
   constructor(options: XdsServerOptions, deps: AdapterDeps) {
@@ -112,12 +129,14 @@ export class XdsServer {
       })
     })
     this.server = server
+    this.edition = this.options.tokens?.edition
+    this.stopLooking = every(this.deps.clock, tokensMs, () => this.lookAtTokens())
     return port
   }
 
   close(): Promise<void> {
-    for (const stream of this.streams) stream.close()
-    this.streams.clear()
+    this.stopLooking()
+    for (const stream of this.streams.keys()) this.drop(stream)
     this.server?.forceShutdown()
     this.server = undefined
     return Promise.resolve()
@@ -148,8 +167,12 @@ export class XdsServer {
     }
     const caller = this.callers.callerOf(arriving(call, this.options.tls !== undefined))
     if ('refusal' in caller) return refuse(status.UNAUTHENTICATED, caller.refusal)
-    if (this.streams.size >= maxStreams)
-      return refuse(status.RESOURCE_EXHAUSTED, `${maxStreams} streams are open, which is the bound`)
+    const address = addressOf(call.getPeer())
+    const full = this.places.enter(address)
+    if (full !== undefined) {
+      if (this.fullLog.allows(this.deps.clock.monotonic())) log.warn({ address }, `xds: ${address} is refused: ${full}`)
+      return refuse(status.RESOURCE_EXHAUSTED, full)
+    }
     const refusals = new RefusalLog(this.deps)
     const talk = begin({
       caller,
@@ -165,12 +188,13 @@ export class XdsServer {
         this.drop(talk)
       },
     })
-    this.streams.add(talk)
-    this.count()
-    const stopLooking = this.whenOver(caller, () => {
-      refuse(status.UNAUTHENTICATED, 'the certificate that this stream was opened with has ended')
+    const end = (details: string): void => {
+      refuse(status.UNAUTHENTICATED, details)
       this.drop(talk)
-    })
+    }
+    this.streams.set(talk, { caller, address, end })
+    this.count()
+    const stopLooking = this.whenOver(caller, () => end('the certificate that this stream was opened with has ended'))
     call.on('data', (bytes: Buffer) => {
       try {
         talk.take(bytes)
@@ -253,7 +277,7 @@ export class XdsServer {
 
   /** Hosts that belong to other shares of roll-outs now get what differs for them. */
   regroup(): void {
-    for (const stream of this.streams) stream.regroup()
+    for (const stream of this.streams.keys()) stream.regroup()
   }
 
   private resources(typeUrl: string, node: string): Resources | undefined {
@@ -275,8 +299,20 @@ export class XdsServer {
     return () => cancel()
   }
 
+  /** Streams whose token was taken back, or is another one's, end. A file that cannot be used takes nothing back. */
+  private lookAtTokens(): void {
+    const edition = this.options.tokens?.edition
+    if (edition === undefined || edition === this.edition) return
+    this.edition = edition
+    for (const { caller, end } of this.streams.values())
+      if (caller.isGood?.() === false) end('the token that this stream was opened with is not good any more')
+  }
+
   private drop(talk: Talk): void {
-    if (!this.streams.delete(talk)) return
+    const opened = this.streams.get(talk)
+    if (opened === undefined) return
+    this.streams.delete(talk)
+    this.places.leave(opened.address)
     talk.close()
     this.count()
   }

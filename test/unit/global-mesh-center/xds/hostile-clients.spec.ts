@@ -1,5 +1,5 @@
 /** What one client does to its stream is no other client's matter. Real sockets, one process. */
-import { Client, credentials, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
+import { Client, credentials, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
 import { expect } from 'chai'
 import { endpointAt } from '../../../../contracts/endpoint.ts'
 import { systemClock } from '../../../../contracts/clock.ts'
@@ -15,6 +15,7 @@ import { clusterType, endpointType } from '../../../../global-mesh-center/xds/se
 import { statePath } from '../../../../global-mesh-center/xds/state-request.ts'
 import { XdsServer } from '../../../../global-mesh-center/xds/xds-server.ts'
 import { deltaPath } from '../../../../registry-adapters/center/wire/delta.ts'
+import { eventually } from '../../../support/worker/eventually.ts'
 
 type Stream = ClientDuplexStream<Buffer, Buffer>
 const raw = (bytes: Buffer): Buffer => bytes
@@ -219,6 +220,26 @@ describe('a center and hostile clients of xDS', function () {
     expect((await ended).message).to.match(/INVALID_ARGUMENT|RESOURCE_EXHAUSTED/)
     expect(listeners.size).to.be.below(10)
     expect(await slowestChange(5)).to.be.below(5000)
+  })
+
+  it('refuses the stream of an address that has a thousand, and takes one again when one of them ends', async () => {
+    await eventually(() => (counts.get('xds_streams') ?? 0) === 0)
+    const refused = counts.get('xds_streams_refused') ?? 0
+    const many = Array.from({ length: 1000 }, () => stream())
+    await eventually(() => counts.get('xds_streams') === 1000)
+    const ended = new Promise<ServiceError>((resolve) => stream().on('error', resolve))
+    const { code, details } = await ended
+    expect([code, details]).to.deep.equal([
+      status.RESOURCE_EXHAUSTED,
+      '1000 streams of 127.0.0.1 are open, which is the bound of one address',
+    ])
+    expect(counts.get('xds_streams_refused')).to.equal(refused + 1)
+    many.pop()!.cancel()
+    await eventually(() => counts.get('xds_streams') === 999)
+    stream()
+    await eventually(() => counts.get('xds_streams') === 1000)
+    for (const one of open.splice(0)) one.cancel()
+    await eventually(() => counts.get('xds_streams') === 0)
   })
 
   for (const form of [stateForm, deltaForm])

@@ -1,5 +1,5 @@
 /** Secrets for proxies, and certificates as what lets them in. Real sockets and TLS, one process. */
-import { Client, credentials, Metadata, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, status, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js'
 import { expect } from 'chai'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -269,6 +269,28 @@ describe('secrets of a center', function () {
   it('are not lent by a token that is wrong to whoever also shows a good certificate', async () => {
     const stream = open(await center(), { token: 'x'.repeat(40), ...bench.leaf(id('ns/shop/sa/cart')) })
     expect((await stream.ended).details).to.equal('this token is not known')
+  })
+
+  it('end with the token that the stream was opened with, not while its file cannot be used', async () => {
+    const at = await center()
+    const [kept, taken] = [open(at, { token: ofGateway }), open(at, { token: ofReader })]
+    let hasEnded = false
+    void kept.ended.then(() => (hasEnded = true))
+    kept.ask('ROOTCA')
+    await secretOf(kept, 'ROOTCA')
+    taken.ask('default')
+    await logSays('its credentials are those of no host and no application')
+    const write = (text: string): void => writeFileSync(join(home, 'tokens'), text, { mode: 0o600 })
+    const refusalNow = async (): Promise<string> => (await open(at, { token: 'x'.repeat(40) }).ended).details
+    write('broken: [')
+    await until(patience, 'nobody is let in', async () => (await refusalNow()).includes('broken YAML'))
+    write(stringify([{ user: 'gateway', token: ofGateway, role: 'read', identity: 'ns/shop/sa/gateway' }]))
+    const { code, details } = await taken.ended
+    expect([code, details]).to.deep.equal([
+      status.UNAUTHENTICATED,
+      'the token that this stream was opened with is not good any more',
+    ])
+    expect(hasEnded, 'of the token that is still there').to.equal(false)
   })
 
   it('end with the certificate that the stream was opened with', async () => {
