@@ -194,9 +194,9 @@ export class Control {
     this.host.setLeading(isLeading)
   }
 
-  /** Reads all files again. What is bad stays as it was and is reported; the rest is applied. */
-  reload(): void {
-    if (this.isClosed) return
+  /** Reads all files again. What is bad stays as it was and is reported; the rest is applied. False = none could be. */
+  reload(): boolean {
+    if (this.isClosed) return false
     this.loadRuleFiles()
     const result = this.deps.check()
     this.problemsNow = result.problems
@@ -212,7 +212,7 @@ export class Control {
         { code: 'E_CONFIG_INVALID' },
         `${this.configNow.file}: the running configuration stays in place`,
       )
-      return
+      return false
     }
     this.restartNeededNow = restartNeeded(this.deps.config, result.config)
     if (this.restartNeededNow.length > 0)
@@ -221,6 +221,7 @@ export class Control {
         `${this.restartNeededNow.join(', ')}: taken up by \`systemctl reload\` or \`hostmesh upgrade\``,
       )
     this.applyConfig(liveConfig(this.configNow, result.config), result.applications)
+    return true
   }
 
   onWorkers(listener: () => void): () => void {

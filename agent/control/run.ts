@@ -31,6 +31,7 @@ import { jsonLog } from './json-log.ts'
 import { faultyRegistry } from './core/registries/faulty-registry.ts'
 import { ControlMetrics } from './observe.ts'
 import { watchAddress } from './host/address-watch.ts'
+import { followAddress } from './host/new-address.ts'
 import { probe, probeOwn } from './host/applications/probe.ts'
 import { createAdapters, ruleFeeds, ruleStores } from './kinds/registries.ts'
 import { startRegistryRules } from './core/registries/start-registry-rules.ts'
@@ -49,8 +50,6 @@ import { localSource } from './local-rules.ts'
 import { Telemetry } from './telemetry/telemetry.ts'
 
 const exit = { failed: 1, config: 3 } as const
-/** How long the new generation of a host whose address changed may take to serve. */
-const addressReloadMs = 60_000
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
@@ -112,6 +111,7 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
       },
     }
   }
+  const { defaultAddress } = machineFacts()
   const checked = check()
   for (const problem of checked.problems) process.stderr.write(`${formatProblem(problem)}\n`)
   const { config } = checked
@@ -214,19 +214,17 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
   const files = watchFiles(config.file, [config.servicesDir, config.rulesDir], clock, () => control.reload())
   const address = watchAddress({
     clock,
-    present: machineFacts().defaultAddress,
+    present: defaultAddress,
     look: () => machineFacts().defaultAddress,
-    onChange: (now, before) => {
-      logger.warn({ address: now, before }, `the address of this host is ${now} now, it was ${before ?? 'unknown'}`)
-      control.reload()
-      // named in the configuration, it stays as it is; else listeners and announcements have to move
-      if (!control.restartNeeded.includes('host') || watchdog?.isLeading !== true) return
-      if (!watchdog.isSupervised)
-        return logger.error({ address: now }, 'without a watchdog nobody can restart this agent; restart it')
-      watchdog
-        .ask({ type: 'reload', wait: 'serving' }, addressReloadMs)
-        .catch((error: unknown) => logger.error({ address: now }, `no new generation: ${describeError(error)}`))
-    },
+    onChange: (now, before) =>
+      logger.warn({ address: now, before }, `the address of this host is ${now} now, it was ${before ?? 'unknown'}`),
+    follow: (now) =>
+      followAddress(now, {
+        reload: () => control.reload(),
+        isOther: () => control.restartNeeded.includes('host'),
+        watchdog: () => watchdog,
+        error: (fields, message) => logger.error(fields, message),
+      }),
   })
   let isStopping = false
 
@@ -259,6 +257,7 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
     onLead: (isSupervised) => {
       context.stats.adopt(control.state.read(countersFile, countersFormat))
       control.setLeading(true)
+      address.retry()
       leading = admin.open(argv.isAlone || !isSupervised).then(async () => {
         await Promise.all(parts.map((part) => part.open()))
       })
@@ -267,6 +266,7 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
     onRetire: () => {
       logger.info({}, 'a successor leads: registrations, admin port and state directory are left to it')
       control.setLeading(false)
+      address.close()
       for (const part of parts) void part.close()
       void admin.retire()
     },
