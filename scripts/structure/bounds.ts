@@ -1,4 +1,5 @@
-/** What the structure of the product must keep: sizes, no knots, nothing twice, nothing for nobody. */
+/** What the structure of the product must keep: sizes, borders, no knots, nothing twice, nothing for nobody. */
+import { crossings, type Border } from './borders.ts'
 import { cyclesOf } from './cycles.ts'
 import { unusedExports } from './exports.ts'
 import { partOf, percentile } from './folders.ts'
@@ -12,9 +13,13 @@ export const leastRepeat = { acrossParts: 6, insideOne: 12 } as const
 
 /**
  * Every bound that is broken, a line each; empty when all is well. `users`: files beside the product that may use what
- * it exports.
+ * it exports. `borders`: of the linter.
  */
-export function complaints(files: readonly SourceFile[], users: readonly SourceFile[]): string[] {
+export function complaints(
+  files: readonly SourceFile[],
+  users: readonly SourceFile[],
+  borders: readonly Border[] = [],
+): string[] {
   const bySize = files.toSorted((a, b) => a.lines - b.lines)
   const measured = { median: percentile(bySize, 0.5), ninetyPercent: percentile(bySize, 0.9) }
   return [
@@ -30,6 +35,7 @@ export function complaints(files: readonly SourceFile[], users: readonly SourceF
     ...cyclesOf(files).map(
       ({ files: inside, way }) => `cycle of ${inside.length} files, for example ${[...way, way[0]].join(' -> ')}`,
     ),
+    ...crossings(files, borders),
     ...repeatsOf(files, leastRepeat.acrossParts)
       .filter(({ files: [one, other], lines }) => partOf(one) !== partOf(other) || lines >= leastRepeat.insideOne)
       .map(({ places, lines }) => `${lines} lines stand twice: ${places.join(' and ')}`),

@@ -7,6 +7,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { readBorders } from './borders.ts'
 import { complaints } from './bounds.ts'
 import { drawn } from '../graphviz.ts'
 import { graphText } from './drawing.ts'
@@ -40,7 +41,7 @@ console.log()
 const bySize = files.toSorted((a, b) => a.lines - b.lines)
 const [median, most] = [percentile(bySize, 0.5), percentile(bySize, 0.9)]
 console.log(`${files.length} files, median ${median} lines, 90 % below ${most}, longest ${bySize.at(-1)?.lines}`)
-const broken = complaints(files, readSources(root, userFolders))
+const broken = complaints(files, readSources(root, userFolders), readBorders(root))
 for (const complaint of broken) console.log(complaint)
 if (broken.length === 0)
   console.log('no cycle of imports, types included; nothing stands twice or for nobody; all sizes within bounds')

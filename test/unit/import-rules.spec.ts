@@ -1,6 +1,6 @@
 /** The lint rules that hold which part may know which: each is broken once here, and must say so. */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { expect } from 'chai'
@@ -11,12 +11,13 @@ const root = join(import.meta.dirname, '../..')
 const forbidden: readonly (readonly [string, readonly string[]])[] = [
   ['contracts', ['agent/worker/main.ts', 'native/libc.ts']],
   ['native', ['agent/control/main.ts', 'watchdog/relay/relay.ts', 'guard/byte-budget.ts']],
-  ['guard', ['agent/control/main.ts', 'watchdog/main.ts']],
-  ['http1', ['native/libc.ts', 'agent/worker/main.ts']],
-  ['rpc', ['http1/head.ts', 'agent/worker/main.ts']],
+  ['guard', ['agent/control/main.ts', 'watchdog/main.ts', 'http1/head.ts', 'console/main.ts']],
+  ['http1', ['native/libc.ts', 'agent/worker/main.ts', 'console/main.ts']],
+  ['rpc', ['http1/head.ts', 'agent/worker/main.ts', 'global-mesh-center/main.ts', 'sdk/index.ts']],
   ['sdk', ['agent/control/main.ts', 'registry-adapters/nacos/adapter.ts']],
   ['console', ['agent/control/admin/http.ts', 'contracts/events.ts']],
   ['watchdog', ['agent/worker/main.ts', 'registry-adapters/nacos/adapter.ts']],
+  ['watchdog/relay', ['guard/byte-budget.ts', 'rpc/codec.ts', 'console/main.ts']],
   ['cli', ['registry-adapters/nacos/adapter.ts']],
   ['registry-adapters/nacos', ['registry-adapters/consul/adapter.ts', 'agent/control/main.ts']],
   ['registry-adapters/nacos/naming', ['registry-adapters/etcd/adapter.ts']],
@@ -32,6 +33,7 @@ const forbidden: readonly (readonly [string, readonly string[]])[] = [
   ['agent/worker/route', ['agent/worker/protocols/caller.ts', 'http1/head.ts', 'agent/worker/forward/exchange.ts']],
   ['agent/worker/balance', ['agent/worker/protocols/caller.ts', 'agent/worker/forward/exchange.ts']],
   ['agent/worker/balance', ['agent/worker/route/virtual-host.ts', 'agent/worker/transport/clock.ts']],
+  ['agent/worker/balance', ['http1/head.ts', 'native/libc.ts', 'agent/control/clock.ts', 'console/main.ts']],
   ['agent/worker/filters', ['agent/worker/forward/exchange.ts', 'agent/worker/protocols/caller.ts']],
   ['agent/worker/protocols', ['agent/worker/forward/exchange.ts', 'agent/worker/route/virtual-host.ts']],
   ['agent/worker/protocols/http1', ['agent/worker/balance/cluster.ts', 'agent/worker/connect/endpoint-pool.ts']],
@@ -41,6 +43,19 @@ const forbidden: readonly (readonly [string, readonly string[]])[] = [
       [`agent/worker/${part}`, ['agent/worker/forward/exchange.ts', 'agent/worker/protocols/caller.ts']] as const,
   ),
 ]
+
+/** Every adapter, each of which the next one imports; `http` is a client that several share. */
+const adapters = readdirSync(join(root, 'registry-adapters'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== 'http')
+  .map(({ name }) => name)
+const amongAdapters = adapters.map((name, at) => {
+  const next = adapters[(at + 1) % adapters.length]!
+  return [`registry-adapters/${next}`, [`registry-adapters/${name}/adapter.ts`]] as const
+})
+
+/** Folders without a dependency, and packages that some other one has. */
+const withoutPackages = ['contracts', 'native', 'guard', 'http1', 'rpc', 'sdk', 'watchdog', 'agent/worker/balance']
+const packages = ['pino', 'nacos', 'net-keepalive', 'node-forge', '@grpc/grpc-js']
 
 interface Finding {
   readonly filename: string
@@ -72,7 +87,7 @@ describe('lint rules between the parts', function () {
 
   it('refuse each import that a part must not have', () => {
     const written: string[] = []
-    for (const [at, targets] of forbidden) {
+    for (const [at, targets] of [...forbidden, ...amongAdapters]) {
       for (const target of targets) {
         const path = `${at}/x${written.length}.ts`
         const way = relative(at, target)
@@ -81,6 +96,20 @@ describe('lint rules between the parts', function () {
       }
     }
     expect(found(/no-restricted-imports/)).to.deep.equal(written.toSorted())
+  })
+
+  it('refuse packages where none may be, and take what Node brings', () => {
+    const written: string[] = []
+    const plant = (folder: string, from: string): void => {
+      const path = `${folder}/x${written.length}.ts`
+      write(path, `import { one } from '${from}'\nexport const two = one\n`)
+      written.push(path)
+    }
+    for (const folder of withoutPackages) for (const name of packages) plant(folder, name)
+    expect(found(/no-restricted-imports/)).to.deep.equal(written.toSorted())
+    const refused = [...written]
+    for (const folder of ['contracts', 'native', 'guard', 'sdk', 'watchdog']) plant(folder, 'node:net')
+    expect(found(/no-restricted-imports/)).to.deep.equal(refused.toSorted())
   })
 
   it('refuse an import that leads back to its file (of types `npm run structure` does)', () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { join } from 'node:path'
+import { crossings, readBorders } from '../../../../scripts/structure/borders.ts'
 import { complaints } from '../../../../scripts/structure/bounds.ts'
 import { cyclesOf } from '../../../../scripts/structure/cycles.ts'
 import { graphText } from '../../../../scripts/structure/drawing.ts'
@@ -127,6 +128,24 @@ export interface Types {}
     expect(unusedExports(files, [])).to.deep.equal(['x/a.ts forTests', 'x/a.ts forNobody'])
   })
 
+  it('finds what is loaded lazily over a border that the linter holds for other imports', () => {
+    const borders = readBorders(join(import.meta.dirname, '../../../..'))
+    const crossed = (path: string, ...wanted: string[]): string[] => {
+      const text = wanted.map((one) => `await import('${one}')`).join('\n')
+      return crossings([{ ...file(path), text }], borders).map((one) => one.split(' loads ')[1]!.split(': ')[0]!)
+    }
+    expect(
+      crossed('agent/worker/forward/a.ts', '../protocols/rpc/parts.ts', './b.ts', '../filters/cors.ts'),
+    ).to.deep.equal(['../protocols/rpc/parts.ts', '../filters/cors.ts'])
+    expect(
+      crossed('agent/worker/forward/grpc/a.ts', '../../protocols/caller.ts', '../../filters/filter.ts'),
+    ).to.deep.equal(['../../protocols/caller.ts'])
+    expect(crossed('watchdog/relay/a.ts', 'pino', 'node:net', '../../http1/head.ts')).to.deep.equal(['pino'])
+    expect(crossed('agent/control/core/a.ts', '../../../registry-adapters/dns/index.ts')).to.have.length(1)
+    expect(crossed('agent/control/run.ts', '../../registry-adapters/dns/index.ts')).to.deep.equal([])
+    expect(crossings([file('agent/worker/forward/a.ts')], borders)).to.deep.equal([])
+  })
+
   it('complains of each bound by name', () => {
     const long = { ...file('long.ts'), lines: 501 }
     expect(complaints([long], [])).to.deep.equal([
@@ -155,7 +174,7 @@ export interface Types {}
     const files = readSources(root, productFolders)
 
     it('keeps its bounds: sizes, no cycle of imports, types included, nothing that stands twice or for nobody', () => {
-      expect(complaints(files, readSources(root, userFolders))).to.deep.equal([])
+      expect(complaints(files, readSources(root, userFolders), readBorders(root))).to.deep.equal([])
     })
 
     it('lets only kinds and composition roots know adapters, however they are imported', () => {
