@@ -54,7 +54,6 @@ import { StringCache } from '../../http1/string-cache.ts'
 import { Kinds } from './kinds.ts'
 import { lazily } from './lazily.ts'
 import { cohortsOf, protocolTable, upstreamCodecs } from './protocol-table.ts'
-import { Http1Connection } from './protocols/http1/connection.ts'
 import { Http1Settings } from './protocols/http1/deps.ts'
 import { http1DownstreamStreams } from './protocols/http1/downstream-stream.ts'
 import { http1UpstreamStreams } from './protocols/http1/upstream-stream.ts'
@@ -340,7 +339,7 @@ export class Worker {
     this.ticker = setInterval(() => {
       clock.refresh()
       if (++ticks % ticksPerLook === 0) {
-        for (const connection of live.all()) if (connection instanceof Http1Connection) connection.lookForEnd()
+        for (const connection of live.all()) connection.lookForEnd?.()
       }
       for (const upstream of state.everyUpstream()) upstream.cluster.tick(clock.now)
       if (ticks % ticksPerLook === 0) this.troubles.look(state.everyUpstream())

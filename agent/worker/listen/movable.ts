@@ -258,6 +258,8 @@ export interface Movable {
   drain(): void
   /** Closes it now, whatever is in flight. */
   abort(): void
+  /** Called now and then: looks whether a caller that is not read has gone; absent where all are always read. */
+  lookForEnd?(): void
   /** For an operator's list; absent where nothing more is known. */
   describe?(): ConnectionFacts
   /** Requests in flight; absent where there are none that could be told. */
