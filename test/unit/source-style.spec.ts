@@ -23,6 +23,21 @@ const paced: Readonly<Record<string, string>> = {
   'test/e2e/continuity/executed-once.spec.ts': 'the pace of the callers',
   'test/e2e/traffic/behind-an-agent.spec.ts': 'for so long a port is shut',
 }
+/**
+ * Files of the product that make an expression of Node's own kind out of a text, and whose text it is. What comes from
+ * outside gets a linear matcher (`agent/worker/route/linear-regex.ts`, `contracts/name-pattern.ts`): with one of these
+ * a few words could hold a process up for ever.
+ */
+const madeExpressions: Readonly<Record<string, string>> = {
+  'agent/control/rules-api/selectors.ts': 'its own word for a label, three times',
+  'global-mesh-center/namespaced-kind.ts': 'names of kinds, as the source has them',
+  'console/rule-objects.ts': 'two names of fields, in a page of the one who wrote the text',
+  'cli/support/redact.ts': 'its own names of fields; secrets of the configuration, escaped',
+}
+const product = [
+  ...['agent', 'cli', 'console', 'contracts', 'global-mesh-center', 'guard', 'http1', 'native', 'observability'],
+  ...['registry-adapters', 'rpc', 'sdk', 'watchdog'],
+]
 const sleep =
   /^.*\bawait (?:new Promise(?:<\w+>)?\(\((\w+)\) => setTimeout\(\1, (?<ms>.*)\)\)|(?:delay|sleep)\((?<time>.*)\))$/
 
@@ -34,6 +49,14 @@ describe('the sources', () => {
   it('have comments of at most 120 columns', () => {
     const code = sources.filter((file) => !file.endsWith('.d.ts'))
     expect(linesWhere((line) => line.length > 120 && /^ *(?:\*|\/\/|\/\*)/.test(line), code)).to.deep.equal([])
+  })
+
+  it('make expressions of no text from outside', () => {
+    const files = sources.filter((file) => product.some((folder) => file.startsWith(`${folder}/`)))
+    const made = linesWhere((line) => /\bRegExp\(/.test(line), files)
+    expect([...new Set(made.map((place) => place.slice(0, place.lastIndexOf(':'))))].toSorted()).to.deep.equal(
+      Object.keys(madeExpressions).toSorted(),
+    )
   })
 
   it('of specs wait for conditions, not for time', () => {

@@ -416,10 +416,6 @@ describe('an HTTP/1.1 exchange', () => {
   })
 
   it('does not count an injected delay into the time of the route', async () => {
-    backend.answer = (_, { socket }) => {
-      setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), 60)
-      return undefined
-    }
     const { port } = await worker({
       service: { route: { timeoutMs: 200, filters: [{ kind: 'fault-delay', share: 1, fixedMs: 250 }] } },
     })
