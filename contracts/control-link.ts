@@ -124,6 +124,8 @@ export type WorkerQuestion =
  * what its predecessor handed over.
  */
 export interface StatsDump {
+  /** Epoch ms: with its pid it tells the worker from every other one. */
+  readonly startedAt: number
   readonly series: readonly StatSeries[]
 }
 

@@ -1,20 +1,26 @@
 /**
  * The numbers of all workers and of control as one: same name and labels are added up. The last numbers of a worker
- * that died are kept, so that no counter ever falls while this control lives.
+ * that died are kept, so that no counter ever falls while this control lives. A worker whose link broke is taken for
+ * one that died until it dials again: its numbers are then its own again, and are not added twice.
  */
 import type { Metric } from 'prom-client'
 import type { StatSample, StatSeries, StatsDump } from '../../../contracts/control-link.ts'
 
 interface Dump {
-  readonly pid: number
+  /** Of the process, which may have the pid of one that died. */
+  readonly startedAt: number
   readonly series: readonly StatSeries[]
 }
 
 /** Series of one worker; more are cut, which a broken worker alone can reach. */
 const maxSeries = 2000
+/** Workers that may dial again; beyond it those that left first are taken for dead. */
+const maxAway = 64
 
 export class StatsMerger {
   private readonly live = new Map<number, Dump>()
+  /** By pid, without gauges: dead, or without a link for a while. */
+  private readonly away = new Map<number, Dump>()
   private retired: StatSeries[] = []
 
   /** Adds the counters of workers that are gone, as an earlier control exported them. */
@@ -24,41 +30,66 @@ export class StatsMerger {
 
   /** The newest dump of a living worker. */
   update(pid: number, dump: unknown): void {
-    const series = parseSeries((dump as StatsDump | undefined)?.series)
-    this.live.set(pid, { pid, series })
+    const { series, startedAt } = Object(dump) as Partial<StatsDump>
+    const known = this.live.get(pid) ?? this.away.get(pid)
+    const now = { startedAt: startedAt ?? 0, series: parseSeries(series) }
+    this.away.delete(pid)
+    this.live.set(pid, now)
+    if (known !== undefined && known.startedAt !== now.startedAt) this.retire(known)
   }
 
   /**
-   * Workers that are alive; the counters of all others are kept, their gauges are dropped. Answers whether one is gone.
+   * Workers that have a link; the counters of all others are kept, their gauges are dropped. Answers whether one is
+   * gone or came back.
    */
   retain(pids: ReadonlySet<number>): boolean {
-    let isOneGone = false
+    let isChanged = false
     for (const [pid, dump] of this.live) {
       if (pids.has(pid)) continue
       this.live.delete(pid)
-      this.retired = mergeSeries([this.retired, dump.series.filter((one) => one.kind !== 'gauge')])
-      isOneGone = true
+      this.away.set(pid, { ...dump, series: withoutGauges(dump) })
+      isChanged = true
     }
-    return isOneGone
+    for (const [pid, dump] of this.away) {
+      if (pids.has(pid)) this.live.set(pid, dump)
+      else if (this.away.size > maxAway) this.retire(dump)
+      else continue
+      this.away.delete(pid)
+      isChanged = true
+    }
+    return isChanged
+  }
+
+  private retire(dump: Dump): void {
+    this.retired = mergeSeries([this.retired, withoutGauges(dump)])
   }
 
   /** What a successor has to start with so that its sums do not fall. */
   exportRetired(): readonly StatSeries[] {
-    return this.retired
+    return mergeSeries([this.retired, ...seriesOf(this.away)])
   }
 
   reset(): void {
     this.retired = []
+    this.away.clear()
     this.live.clear()
   }
 
   /** A gauge that control sets itself (tier, snapshot version) is a fact of the host, not a sum. */
   merged(own: readonly StatSeries[]): StatSeries[] {
     const facts = new Set(own.filter((one) => one.kind === 'gauge').map((one) => one.name))
-    const workers = mergeSeries([this.retired, ...[...this.live.values()].map((dump) => dump.series)])
+    const workers = mergeSeries([this.retired, ...seriesOf(this.away), ...seriesOf(this.live)])
     const made = mergeSeries([own, workers.filter((one) => !facts.has(one.name))])
     return made.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
+}
+
+function withoutGauges({ series }: Dump): StatSeries[] {
+  return series.filter((one) => one.kind !== 'gauge')
+}
+
+function seriesOf(dumps: ReadonlyMap<number, Dump>): (readonly StatSeries[])[] {
+  return [...dumps.values()].map(({ series }) => series)
 }
 
 /** Adds up samples of the same name and labels. Series that disagree about kind, labels or buckets keep the first. */

@@ -63,6 +63,7 @@ export function statsDump(sources: StatsSources): StatsDump {
   const { bulk, live, messages, metrics, mirrors, parked, state, tallies, tcpMetrics, tls, udp } = sources
   const { authorizers, decisions, limits, userFilters, verdicts } = sources.filters
   return {
+    startedAt: sources.startedAt,
     series: [
       ...metrics.series(),
       ...messages.series(),

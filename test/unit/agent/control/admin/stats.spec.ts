@@ -71,6 +71,41 @@ describe('merged statistics', () => {
     expect(successor.merged([])).to.deep.equal([latency])
   })
 
+  const requests = (value: number): StatSeries => ({ ...gauge(value), name: 'requests', kind: 'counter' })
+  const sum = (merger: StatsMerger): number => merger.merged([])[0]!.samples[0]!.value
+
+  it('count a worker once whose link broke and that dials again, here and in what the next control starts with', () => {
+    const merger = new StatsMerger()
+    merger.update(1, { startedAt: 5, series: [requests(1000)] })
+    merger.update(2, { startedAt: 5, series: [requests(1000)] })
+    expect(merger.retain(new Set([2])), 'to be written').to.equal(true)
+    expect([sum(merger), merger.exportRetired()]).to.deep.equal([2000, [requests(1000)]])
+    expect(merger.retain(new Set([1, 2])), 'to be written').to.equal(true)
+    expect([sum(merger), merger.exportRetired()]).to.deep.equal([2000, []])
+    merger.update(1, { startedAt: 5, series: [requests(1001)] })
+    expect(merger.retain(new Set([1, 2]))).to.equal(false)
+    expect(sum(merger)).to.equal(2001)
+  })
+
+  it('keep the counters of a dead worker whose pid another one has', () => {
+    const merger = new StatsMerger()
+    merger.update(1, { startedAt: 5, series: [requests(1000)] })
+    merger.retain(new Set())
+    merger.retain(new Set([1]))
+    merger.update(1, { startedAt: 6, series: [requests(3)] })
+    expect([sum(merger), merger.exportRetired()]).to.deep.equal([1003, [requests(1000)]])
+  })
+
+  it('keep the sum of any number of dead workers, and of none the gauges', () => {
+    const merger = new StatsMerger()
+    for (let pid = 1; pid <= 500; pid++) {
+      merger.update(pid, { startedAt: pid, series: [requests(2), { ...gauge(1), name: 'z' }] })
+      merger.retain(new Set())
+    }
+    expect(merger.merged([])).to.deep.equal([requests(1000)])
+    expect(merger.exportRetired()).to.deep.equal([requests(1000)])
+  })
+
   it('take nothing that is not what the contract says', () => {
     const merger = new StatsMerger()
     merger.adopt('nonsense')
