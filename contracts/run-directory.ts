@@ -50,6 +50,8 @@ export const stateFiles = {
   transportDeaths: (index: number) => `transport-deaths-${index}.json`,
   /** Which filters of users held a worker up, a file each; `agent/worker/filters/user/hang-marks.ts`. */
   filterMarks: 'filter-marks',
+  /** Counters of workers that are gone, so that the next control's sums do not fall. */
+  counters: 'counters.json',
   /** What happened on this node, `agent/control/events/`. */
   events: 'events.json',
   /** Reports of restarts, one JSON file each. */

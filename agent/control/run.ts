@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MeshError, describeError } from '../../contracts/errors.ts'
-import { runFiles } from '../../contracts/run-directory.ts'
+import { runFiles, stateFiles } from '../../contracts/run-directory.ts'
 import { LocalCallers } from '../../guard/local-callers.ts'
 import { AdminPorts } from './admin/admin-ports.ts'
 import type { AdminContext } from './admin/context.ts'
@@ -53,8 +53,6 @@ const exit = { failed: 1, config: 3 } as const
 /** How long the take-over of a generation waits for registries that have not answered yet. */
 const warmUpMs = 3000
 const warmUpPollMs = 20
-/** Counters of workers that died, so that the next control's sums do not fall. */
-const countersFile = 'counters.json'
 const countersFormat = 1
 
 function isAlive(pid: number): boolean {
@@ -203,10 +201,10 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
     quit: () => void stop({ isHostStopping: false, deadlineMs: 0 }),
   }
   const admin = new AdminPorts(context, { clock, log: logger, callers })
-  control.state.keep(countersFile, countersFormat, 0, () => context.stats.exportRetired())
+  control.state.keep(stateFiles.counters, countersFormat, 0, () => context.stats.exportRetired())
   control.onWorkers(() => {
     const alive = new Set(control.core.publisher.states().map((worker) => worker.pid))
-    if (context.stats.retain(alive)) control.state.changed(countersFile)
+    if (context.stats.retain(alive)) control.state.changed(stateFiles.counters)
     void context.drain.workersChanged()
   })
 
@@ -255,7 +253,7 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
     generation: argv.generation,
     log: (level, message, fields) => logger[level](fields ?? {}, message),
     onLead: (isSupervised) => {
-      context.stats.adopt(control.state.read(countersFile, countersFormat))
+      context.stats.adopt(control.state.read(stateFiles.counters, countersFormat))
       control.setLeading(true)
       address.retry()
       leading = admin.open(argv.isAlone || !isSupervised).then(async () => {

@@ -53,6 +53,9 @@ export function changePages(
       answer: async () => {
         const told = await tellWorkers({ kind: 'reset-counters' })
         stats.reset()
+        // the next control begins with what stands there
+        control.state.changed(stateFiles.counters)
+        await control.state.flush(stateFiles.counters)
         return jsonReply(told)
       },
     },

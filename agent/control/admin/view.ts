@@ -11,7 +11,7 @@ export interface AdminView extends Pick<
   readonly deps: Pick<Control['deps'], 'adapters' | 'clock' | 'generation' | 'log'> & {
     readonly rules: Pick<Control['deps']['rules'], 'guardsCalls' | 'inForce' | 'statuses'>
   }
-  readonly state: Pick<Control['state'], 'flush' | 'problems'>
+  readonly state: Pick<Control['state'], 'changed' | 'flush' | 'problems'>
   readonly timeline: Pick<Control['timeline'], 'add' | 'query'>
   readonly core: Pick<Core, 'knownNames'> & {
     readonly certificates: Pick<Core['certificates'], 'all'>
