@@ -12,6 +12,7 @@ import { connectionHash } from '../route/hash-key.ts'
 import { matchTcpRoute } from '../route/tcp-route.ts'
 import type { ConnectionView } from '../route/types.ts'
 import { noIdentity } from '../transport/transport.ts'
+import type { NoRoom } from './session-table.ts'
 import type { DropReason } from './udp-counts.ts'
 import type { UdpDeps } from './udp-deps.ts'
 
@@ -29,12 +30,16 @@ const nowhere = (reason: DropReason, flag: string, text?: string): Nowhere =>
 const noRoute = nowhere('no_route', 'NR')
 const noEndpoint = nowhere('no_endpoint', 'UH')
 
-/** Admitted: `cluster.release(holder.share, true)` must follow exactly once. */
+/**
+ * Admitted: `cluster.release(holder.share, true)` must follow exactly once. `makeWay`: a session that counts for less
+ * gives its place where all that the service may have are taken.
+ */
 export function findUpstream(
   deps: UdpDeps,
   virtualHost: string,
   view: ConnectionView,
   holder: ShareHolder,
+  makeWay: () => NoRoom | null,
 ): Upstream | Nowhere {
   const { clock, mesh, random } = deps
   const host = mesh.names.host(virtualHost)
@@ -56,7 +61,11 @@ export function findUpstream(
     return nowhere('unsupported', 'UC', `${cluster.service}: a rule wants a PROXY header, which UDP has not`)
   upstream.uses++
   const refusal = cluster.admitConnection(clock.now, holder)
-  return refusal === null ? upstream : nowhere('overflow', refusal.flag)
+  if (refusal === null) return upstream
+  const full = refusal.code === 'E_BALANCE_OVERFLOW' ? makeWay() : 'overflow'
+  if (full !== null) return nowhere(full, refusal.flag)
+  const again = cluster.admitConnection(clock.now, holder)
+  return again === null ? upstream : nowhere('overflow', again.flag)
 }
 
 /** Endpoints that are looked at for one datagram. */

@@ -55,27 +55,25 @@ export class SessionTable<S extends TableSession> {
   makeRoom(source: string, bound: number, now: number): NoRoom | null {
     const { size } = this.sessions
     if (size * 2 < bound) return null
-    const own = this.sources.get(source)
-    const share = Math.max(1, Math.floor(bound / 4))
-    const isOverShare = own !== undefined && own.count >= share
-    if (!takeToken(isOverShare ? this.startsOverShare : this.starts, isOverShare ? share : bound, now)) return 'rate'
-    if (isOverShare) {
-      const [oldest] = own.young
-      if (oldest === undefined) return 'share'
-      oldest.giveWay()
-    } else if (size >= bound) {
-      const [oldest] = this.young
-      if (oldest === undefined) return 'overflow'
-      oldest.giveWay()
-    }
-    return null
+    return this.begin(source, bound, now, bound, size >= bound)
   }
 
-  /** One session that is not proven gives its place; false where there is none. */
-  evict(): boolean {
-    const [oldest] = this.young
-    oldest?.giveWay()
-    return oldest !== undefined
+  /** The same where another limit is reached, by those that are here: one of them gives its place. */
+  makeWay(source: string, bound: number, now: number): NoRoom | null {
+    return this.begin(source, this.sessions.size, now, bound, true)
+  }
+
+  /** Where there are `places`, of which an address gets a quarter. `perSecond`: sessions that may begin. */
+  private begin(source: string, places: number, now: number, perSecond: number, isFull: boolean): NoRoom | null {
+    const own = this.sources.get(source)
+    const isOverShare = own !== undefined && own.count >= Math.max(1, Math.floor(places / 4))
+    const starts = isOverShare ? this.startsOverShare : this.starts
+    if (!takeToken(starts, isOverShare ? Math.max(1, Math.floor(perSecond / 4)) : perSecond, now)) return 'rate'
+    if (!isOverShare && !isFull) return null
+    const [oldest] = isOverShare ? own.young : this.young
+    if (oldest === undefined) return isOverShare ? 'share' : 'overflow'
+    oldest.giveWay()
+    return null
   }
 
   add(session: S): void {

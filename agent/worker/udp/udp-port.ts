@@ -169,8 +169,13 @@ export class UdpPort implements Watched, TransportListener, SessionPort {
     this.table.remove(session)
   }
 
-  makeWay(): boolean {
-    return this.table.evict()
+  makeWay(source: string): NoRoom | null {
+    return this.table.makeWay(source, this.bound, this.deps.clock.now)
+  }
+
+  /** Most sessions of this port. */
+  private get bound(): number {
+    return Math.max(1, Math.floor(this.deps.limits().maxUdpSessions / listenerPart))
   }
 
   drop({ reason, text }: Nowhere, count: number): void {
@@ -183,10 +188,10 @@ export class UdpPort implements Watched, TransportListener, SessionPort {
     const name = io.batch.nameOf(from)
     const session = new UdpSession(deps, io, this, io.batch.senderOf(from), name)
     if (this.options.bound() === undefined) return undefined
-    const most = deps.limits().maxUdpSessions
-    const bound = Math.max(1, Math.floor(most / listenerPart))
+    const { bound } = this
     let refused: NoRoom | null = table.makeRoom(session.sourceAddress, bound, deps.clock.now)
-    if (refused === null && options.sessions() >= most && !table.evict()) refused = 'overflow'
+    if (refused === null && options.sessions() >= deps.limits().maxUdpSessions)
+      refused = this.makeWay(session.sourceAddress)
     if (refused !== null) {
       this.counts.drops[refused] += to - from
       this.say('flood', `UDP callers are refused new sessions (${refused}; ${table.size} of ${bound} are open)`)

@@ -17,12 +17,17 @@ import type { TimerOwner } from '../transport/timer-wheel.ts'
 import { noIdentity } from '../transport/transport.ts'
 import { findUpstream, maxPicks, pickEndpoint } from './destination.ts'
 import type { Nowhere } from './destination.ts'
-import type { TableSession } from './session-table.ts'
+import type { NoRoom, TableSession } from './session-table.ts'
 import type { PortCounts } from './udp-counts.ts'
 import type { DatagramIo, UdpDeps } from './udp-deps.ts'
 
-/** -errno: nobody listens there (an ICMP message said so); no descriptor left in this process, in the system. */
-const [connectionRefused, noDescriptor, noFile] = [-111, -24, -23]
+/** errno: no descriptor left in this process, in the system. */
+const [noDescriptor, noFile] = [-24, -23]
+/**
+ * -errno of an endpoint that cannot be reached, as an ICMP message or the own routes say: nobody listens there, a
+ * firewall does not let through (of IPv4, of IPv6), no route.
+ */
+const unreachable: ReadonlySet<number> = new Set([-111, -113, -13, -101])
 /** So long after its last datagram a session rests, and may be ended by a drain. */
 const restMs = 1000
 
@@ -38,8 +43,8 @@ export interface SessionPort {
   prove(session: UdpSession): void
   /** It is over. */
   left(session: UdpSession): void
-  /** One session that counts for less gives its place in the limits of the service. */
-  makeWay(): boolean
+  /** One session that counts for less gives its place in the limits of the service to one of this address. */
+  makeWay(source: string): NoRoom | null
   /** `count` datagrams go nowhere. */
   drop(nowhere: Nowhere, count: number): void
 }
@@ -115,7 +120,7 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
 
   /** Policies, route and endpoint. null = it may carry; else nothing of it is left. */
   begin(): Nowhere | null {
-    const found = findUpstream(this.deps, this.port.context.virtualHost ?? '', this, this)
+    const found = findUpstream(this.deps, this.port.context.virtualHost ?? '', this, this, () => this.makeWay())
     if (found.kind === 'nowhere') return found
     this.upstream = found
     const problem = this.bind()
@@ -152,7 +157,7 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
           bytes.received += batch.lengthOf(at)
           this.bytesUp += batch.lengthOf(at)
         }
-      } else if (sent === connectionRefused && picks < maxPicks) {
+      } else if (unreachable.has(sent) && picks < maxPicks) {
         // of an earlier datagram; this one was not sent
         this.refused()
       } else {
@@ -167,7 +172,7 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
     this.deps.clock.refresh()
     const count = batch.receive(this.socket)
     if (count <= 0) {
-      if (count === connectionRefused) this.refused()
+      if (unreachable.has(count)) this.refused()
       return
     }
     this.touch()
@@ -248,12 +253,16 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
     let problem: Nowhere = { kind: 'nowhere', reason: 'no_endpoint', flag: 'UH' }
     for (let picks = 0; picks < maxPicks; picks++) {
       const picked = pickEndpoint(deps, this.upstream!, this, tried)
-      if (picked.kind === 'nowhere') return picked
+      if (picked.kind === 'nowhere') {
+        problem = picked
+        break
+      }
       if (picked === this.state && this.socket >= 0) {
         this.isRefused = false
         return null
       }
-      if (!this.hasSlot && !this.takeSlot()) return { kind: 'nowhere', reason: 'overflow', flag: 'UO' }
+      const full = this.hasSlot ? null : this.takeSlot()
+      if (full !== null) return { kind: 'nowhere', reason: full, flag: 'UO' }
       let socket: number
       try {
         socket = io.sockets.connected(picked.address, picked.port)
@@ -282,11 +291,20 @@ export class UdpSession implements TableSession, Watched, TimerOwner, Movable, C
     return problem
   }
 
-  private takeSlot(): boolean {
+  private takeSlot(): NoRoom | null {
     const { cluster } = this.upstream!
-    this.hasSlot = cluster.tryConnection() || (this.port.makeWay() && cluster.tryConnection())
-    if (this.hasSlot) this.upstream!.tcpConnections++
-    return this.hasSlot
+    if (!cluster.tryConnection()) {
+      const refused = this.makeWay()
+      if (refused !== null) return refused
+      if (!cluster.tryConnection()) return 'overflow'
+    }
+    this.hasSlot = true
+    this.upstream!.tcpConnections++
+    return null
+  }
+
+  private makeWay(): NoRoom | null {
+    return this.port.makeWay(this.sourceAddress)
   }
 
   private giveSlot(): void {

@@ -61,7 +61,7 @@ describe('the table of UDP sessions', () => {
   it('refuses a new one where all are proven', () => {
     for (const session of beginSome(bound, (index) => `10.0.0.${index}`)) table.prove(session)
     expect(begin('10.1.0.1')).to.equal('overflow')
-    expect(table.evict()).to.equal(false)
+    expect(table.makeWay('10.1.0.1', bound, last * 1000)).to.equal('overflow')
   })
 
   it('lets an address beyond a quarter of the places replace its own sessions alone', () => {
@@ -71,6 +71,19 @@ describe('the table of UDP sessions', () => {
     expect(own.map((one) => one.hasGiven).indexOf(true)).to.equal(0)
     expect(other.hasGiven).to.equal(false)
     expect(table.size).to.equal(9)
+  })
+
+  it('has the oldest without proof give way where another limit is reached, of an address with many its own', () => {
+    const [first, ...own] = [...beginSome(1, () => '10.0.0.1'), ...beginSome(4, () => '10.0.0.2')]
+    table.prove(own[0]!)
+    const now = last * 1000
+    expect(table.makeWay('10.0.0.2', bound, now)).to.equal(null)
+    expect(own.map((one) => one.hasGiven)).to.deep.equal([false, true, false, false])
+    expect(table.makeWay('10.0.0.3', bound, now)).to.equal(null)
+    expect(first!.hasGiven).to.equal(true)
+    const more = Array.from({ length: bound }, () => table.makeWay('10.0.0.3', bound, now))
+    expect(more.at(-1), 'as many a second as there are places').to.equal('rate')
+    expect(table.get(own[0]!.key), 'proven').to.equal(own[0])
   })
 
   it('refuses an address beyond its share whose sessions are all proven, and lets others in', () => {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 
+import { defaultTrafficPolicy } from '../../../../../contracts/policy-spec.ts'
 import { keyOf } from '../../../../support/worker/snapshots.ts'
 import type { ServicePlan, SnapshotPlan } from '../../../../support/worker/snapshots.ts'
 import { eventually } from '../../../../support/worker/eventually.ts'
@@ -163,6 +164,26 @@ describe('UDP sessions', () => {
     const callers = new Set(server.got.filter((got) => got.text.length > 0 && got.text !== 'f').map((got) => got.port))
     expect(callers.size, 'sockets towards the endpoint of the proven caller').to.equal(1)
   })
+
+  for (const bound of ['maxRequests', 'maxConnections'] as const) {
+    it(`give way to new ones where they are as many as the service may have (${bound}) and have said one thing`, async () => {
+      const server = await echo('a')
+      const pool = { ...defaultTrafficPolicy.pool, [bound]: 8 }
+      const port = await start([at(server)], {}, { policy: { pool } })
+      const one = await caller()
+      await one.ask(port, 'x')
+      await one.ask(port, 'x')
+      const silent = await Promise.all(Array.from({ length: 20 }, () => caller()))
+      for (const socket of silent) socket.send(port, 'f')
+      await eventually(() => worker.metric('hostmesh_udp_session_events_total', 'opened') === 21)
+      expect(await (await caller()).ask(port, 'y')).to.equal('a|y')
+      expect(worker.metric('hostmesh_udp_sessions')).to.equal(8)
+      expect(worker.metric('hostmesh_udp_session_events_total', 'evicted')).to.equal(14)
+      expect(await one.ask(port, 'z')).to.equal('a|z')
+      const ports = new Set(server.got.filter(({ text }) => text === 'x' || text === 'z').map((got) => got.port))
+      expect(ports.size, 'of the proven one').to.equal(1)
+    })
+  }
 
   it('end with their listener', async () => {
     const server = await echo('a')
