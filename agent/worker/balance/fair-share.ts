@@ -9,7 +9,9 @@
  * all. Recovery: at once, as requests end. Cold start: the first request of a caller that nobody knew may still find
  * everything taken; it is known from then on. A caller for which a policy has a limit of its own is counted always.
  *
- * Bound: 256 callers that are remembered; what comes beyond is admitted without a claim of its own.
+ * Bound: 256 callers that are remembered. Without limits of a policy, what comes beyond is admitted without a claim of
+ * its own. With them each is counted: a caller that holds nothing is forgotten for it, one that an entry names never;
+ * where all hold something, those beyond have one limit together, that of all whom no entry names.
  */
 import type { CallerLimitSpec } from '../../../contracts/policy-spec.ts'
 
@@ -21,6 +23,8 @@ export interface ShareHolder {
 }
 
 interface CallerPlaces {
+  /** Whose they are. */
+  readonly key: string
   held: number
   weight: number
   /** 0 = none of its own. */
@@ -53,25 +57,23 @@ export class FairShare {
     const hasLimits = this.limits.length > 0
     const isCrowded = taken * 2 >= bound
     if (!isCrowded && !hasLimits) return ShareVerdict.granted
-    const key = holder.callerKey
-    const places = this.placesOf(key, now)
+    const places = this.placesOf(holder.callerKey, now)
     if (places === undefined) return ShareVerdict.granted
     if (places.most > 0 && places.held >= places.most) return ShareVerdict.overLimit
     const room = hasLimits ? bound : bound - Math.ceil(bound / 2)
     if (isCrowded && taken + this.claimedByOthers(places, room, now) >= bound) return ShareVerdict.overShare
     places.held++
-    holder.share = key
+    holder.share = places.key
     return ShareVerdict.granted
   }
 
   /** Another process admitted it: it counts where a policy limits callers, and is not refused. */
   readmit(holder: ShareHolder, now: number): void {
     if (this.limits.length === 0) return
-    const key = holder.callerKey
-    const places = this.placesOf(key, now)
+    const places = this.placesOf(holder.callerKey, now)
     if (places === undefined) return
     places.held++
-    holder.share = key
+    holder.share = places.key
   }
 
   /** It was refused for want of any place: it is known from now on, and has a claim. */
@@ -111,8 +113,11 @@ export class FairShare {
     let places = this.callers.get(key)
     if (places === undefined) {
       if (this.callers.size >= maxCallers) this.forgetOld(now)
-      if (this.callers.size >= maxCallers) return undefined
-      places = { held: 0, seenAt: now, ...this.limitOf(key) }
+      if (this.callers.size >= maxCallers && key !== everyCaller && !this.isNamed(key)) {
+        if (this.limits.length === 0) return undefined
+        if (!this.forgetIdle()) return this.placesOf(everyCaller, now)
+      }
+      places = { key, held: 0, seenAt: now, ...this.limitOf(key) }
       this.callers.set(key, places)
     }
     places.seenAt = now
@@ -121,6 +126,22 @@ export class FairShare {
 
   private forgetOld(now: number): void {
     for (const [key, places] of this.callers) if (!this.hasClaim(places, now)) this.callers.delete(key)
+  }
+
+  /** The caller without a place that was not seen for longest; false = each holds one, or is named. */
+  private forgetIdle(): boolean {
+    let oldest: string | undefined
+    let seenAt = Infinity
+    for (const [key, places] of this.callers) {
+      if (places.held > 0 || places.seenAt >= seenAt || this.isNamed(key)) continue
+      oldest = key
+      seenAt = places.seenAt
+    }
+    return oldest !== undefined && this.callers.delete(oldest)
+  }
+
+  private isNamed(key: string): boolean {
+    return this.limits.some(({ caller }) => caller === key)
   }
 
   private limitOf(key: string): Pick<CallerPlaces, 'weight' | 'most'> {

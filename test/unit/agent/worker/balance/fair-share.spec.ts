@@ -80,6 +80,39 @@ describe('the shares of callers in a bound', () => {
     expect([...shares.held()].length).to.be.at.most(maxCallers)
   })
 
+  it('hold to the limit of a policy also whom nobody remembers yet: those without a place are forgotten for them', () => {
+    const shares = new FairShare()
+    shares.renew([
+      { caller: 'batch', maxRequests: 2, weight: 1 },
+      { caller: '*', maxRequests: 3, weight: 1 },
+    ])
+    for (let nth = 0; nth < maxCallers; nth++) {
+      const one = caller(`c${nth}`)
+      shares.enter(one, 0, 10_000, nth)
+      if (nth > 0) shares.leave(one.share)
+    }
+    expect(fill(shares, 'batch', 0, 10_000, 1000)).to.equal(2)
+    expect(fill(shares, 'late', 0, 10_000, 1000)).to.equal(3)
+    expect(fill(shares, 'c0', 0, 10_000, 1000), 'it holds one').to.equal(2)
+    expect(fill(shares, 'batch', 0, 10_000, 1000), 'named').to.equal(0)
+  })
+
+  it('hold those beyond all that have a place to one limit together, and one that is named to its own', () => {
+    const shares = new FairShare()
+    shares.renew([
+      { caller: 'batch', maxRequests: 2, weight: 1 },
+      { caller: '*', maxRequests: 3, weight: 1 },
+    ])
+    for (let nth = 0; nth < maxCallers; nth++) shares.enter(caller(`c${nth}`), 0, 10_000, 0)
+    const late = caller('late')
+    expect(shares.enter(late, 300, 10_000, 0)).to.equal(ShareVerdict.granted)
+    expect(fill(shares, 'later', 300, 10_000)).to.equal(2)
+    expect(fill(shares, 'late', 300, 10_000)).to.equal(0)
+    expect(fill(shares, 'batch', 300, 10_000)).to.equal(2)
+    shares.leave(late.share)
+    expect(fill(shares, 'later', 300, 10_000)).to.equal(1)
+  })
+
   it('are refused by the destination with a code of their own, and counted', () => {
     const limited = cluster({ policy: { callers: [{ caller: 'batch', maxRequests: 1, weight: 1 }] } })
     const first = caller('batch')
