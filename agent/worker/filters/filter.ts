@@ -111,6 +111,8 @@ export interface WaitCall {
 export interface Waiter {
   /** null = it goes on behind the filter. */
   resume(verdict: Answer | null): void
+  /** What it waited for is there, and it waits for something else: at most `ms` from now. */
+  waitOn(ms: number): void
 }
 
 /** The caller gets a reset; log and metrics get the flag. */

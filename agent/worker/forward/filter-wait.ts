@@ -49,6 +49,11 @@ export class FilterWait implements Waiter, TimerOwner {
     this.owner.waited(verdict)
   }
 
+  waitOn(ms: number): void {
+    const { clock, wheel } = this.deps
+    if (this.wait !== null) wheel.arm(this.timer, clock.refresh() + ms)
+  }
+
   onTimer(): void {
     const { call } = this.wait!
     this.end()

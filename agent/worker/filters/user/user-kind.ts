@@ -61,8 +61,7 @@ class UserFilterOnRoute implements ReplyFilter {
     const verdict =
       hooks.onRequestHead === undefined ? null : this.ask(filter, request, () => hooks.onRequestHead!(request))
     if (verdict !== null || hooks.onRequestBody === undefined || !request.isOpen) return verdict
-    const ms = contentMs + filter.spec.deadlineMs
-    return waitFor(new Reading(this, filter, request, context), ms)
+    return waitFor(new Reading(this, filter, request, context), contentMs)
   }
 
   /** Its word about a head, or about content. */
@@ -177,6 +176,13 @@ function waitFor(call: WaitCall, ms: number): Wait {
   return { kind: 'wait', ms, flag: '-', call }
 }
 
+/** A wait behind another one, with a time of its own. */
+function waitBehind({ call, ms }: Wait, waiter: Waiter): WaitCall | null {
+  waiter.waitOn(ms)
+  call?.begin(waiter)
+  return call
+}
+
 /** In a dry run: the verdict is not known. */
 const untold: Wait = waitFor({ begin() {}, cancel() {}, late: null }, 1)
 
@@ -243,8 +249,7 @@ class Reading implements WaitCall {
       if (!isWhole) return waiter.resume(contentTooLong(maxReadContent))
       const verdict = route.ask(filter, request, () => filter.hooks.onRequestBody!(bytes, request), true)
       if (verdict === null || verdict.kind === 'answer') return waiter.resume(verdict)
-      this.behind = verdict.call
-      this.behind!.begin(waiter)
+      this.behind = waitBehind(verdict, waiter)
     })
   }
 
@@ -282,8 +287,7 @@ class Loading implements WaitCall {
         this.waiter = null
         waiter.resume(verdict)
       } else {
-        this.behind = verdict.call
-        this.behind?.begin(waiter)
+        this.behind = waitBehind(verdict, waiter)
       }
     })
   }

@@ -98,6 +98,16 @@ describe('a request that waits for somebody', () => {
     expect(asking.cancelled).to.deep.equal(asking.waiting)
   })
 
+  it('has a time of its own for what it waits for next', async () => {
+    const asking = new Asking(60_000, late)
+    await start(asking)
+    await eventually(() => asking.waiting.length === 1)
+    asking.waiting[0]!.waitOn(20)
+    await caller.expect(/^HTTP\/1\.1 504 [^]*nobody answered\n$/)
+    expect(asking.cancelled).to.deep.equal(asking.waiting)
+    asking.waiting[0]!.waitOn(20)
+  })
+
   it('goes on without an answer where the filter lets it, and its own time begins behind the wait', async () => {
     await start(new Asking(150, null), 100)
     await caller.expect(/^HTTP\/1\.1 200 OK\r\n/)

@@ -63,7 +63,9 @@ describe('tokens of end users', () => {
     const asked = context(request(traits), 0, () => 0, edits)
     const verdict = filter.onRequest(asked)
     if (verdict?.kind !== 'wait') return { said: verdict, waited: false, context: asked, edits }
-    const said = await new Promise<Answer | null>((resolve) => (verdict as Wait).call!.begin({ resume: resolve }))
+    const said = await new Promise<Answer | null>((resolve) =>
+      (verdict as Wait).call!.begin({ resume: resolve, waitOn() {} }),
+    )
     return { said, waited: true, context: asked, edits }
   }
 
@@ -217,7 +219,7 @@ describe('tokens of end users', () => {
     const asked = context(request(bearer(await issuer.token())))
     const wait = filter.onRequest(asked) as Wait
     let resumed = 0
-    const waiter = { resume: () => void resumed++ }
+    const waiter = { resume: () => void resumed++, waitOn() {} }
     wait.call!.begin(waiter)
     wait.call!.cancel(waiter)
     await ask(filter, bearer(await issuer.token({ sub: 'bob' })))

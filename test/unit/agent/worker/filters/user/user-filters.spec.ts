@@ -125,6 +125,18 @@ describe('filters of users', () => {
         expect((await ask()).status).to.equal(503)
         expect(failures('timeout')).to.equal(1)
       })
+
+      it('have a deadline for what they say of content, which begins when it is there', async () => {
+        await start([
+          {
+            name: 'slow',
+            deadlineMs: 20,
+            text: `export default () => ({ onRequestBody: () => new Promise(() => {}) })`,
+          },
+        ])
+        expect((await ask({ body: 'text' })).status).to.equal(503)
+        expect(failures('timeout')).to.equal(1)
+      })
     })
   }
 
