@@ -137,6 +137,8 @@ export interface StatSeries {
   readonly samples: readonly StatSample[]
   /** Upper bounds of the buckets of a histogram, ascending, without +Inf. */
   readonly buckets?: readonly number[]
+  /** Of a gauge that several workers have: the highest of their values; absent = their sum. */
+  readonly combine?: 'max'
 }
 
 export interface StatSample {

@@ -1,7 +1,8 @@
 /**
- * The numbers of all workers and of control as one: same name and labels are added up. The last numbers of a worker
- * that died are kept, so that no counter ever falls while this control lives. A worker whose link broke is taken for
- * one that died until it dials again: its numbers are then its own again, and are not added twice.
+ * The numbers of all workers and of control as one: same name and labels are added up, or the highest is taken where
+ * the series says so. The last numbers of a worker that died are kept, so that no counter ever falls while this control
+ * lives. A worker whose link broke is taken for one that died until it dials again: its numbers are then its own again,
+ * and are not added twice.
  */
 import type { Metric } from 'prom-client'
 import type { StatSample, StatSeries, StatsDump } from '../../../contracts/control-link.ts'
@@ -111,18 +112,19 @@ export function mergeSeries(dumps: readonly (readonly StatSeries[])[]): StatSeri
       for (const sample of series.samples) {
         const key = sample.labels.join('\u0000')
         const before = entry.samples.get(key)
-        entry.samples.set(key, before === undefined ? sample : combine(series.name, before, sample))
+        entry.samples.set(key, before === undefined ? sample : combine(series, before, sample))
       }
     }
   }
   return [...byName.values()].map(({ series, samples }) => ({ ...series, samples: [...samples.values()] }))
 }
 
-/** Every worker sees the same endpoints and says its own highest value: of these the sum would be nonsense. */
-const highestOf = /_max(?:_[a-z]+)?$|_endpoints$|_panic$|_state$|_transports$/
+/** Of workers of a release before this one, whose series do not say how they combine. */
+const highestOf = /_max(?:_[a-z]+)?$|_endpoints$|_panic$|_state$|_oldest_request_seconds$|_shed_share$/
 
-function combine(name: string, a: StatSample, b: StatSample): StatSample {
-  const value = highestOf.test(name) ? Math.max(a.value, b.value) : a.value + b.value
+function combine(series: StatSeries, a: StatSample, b: StatSample): StatSample {
+  const isHighest = series.combine === 'max' || highestOf.test(series.name)
+  const value = isHighest ? Math.max(a.value, b.value) : a.value + b.value
   if (a.counts === undefined || b.counts === undefined) return { labels: a.labels, value }
   return { labels: a.labels, value, counts: a.counts.map((count, at) => count + (b.counts![at] ?? 0)) }
 }

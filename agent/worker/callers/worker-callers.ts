@@ -58,7 +58,12 @@ export class WorkerCallers {
       ...accounts.series(),
       single('hostmesh_requests_in_hand', 'gauge', 'Requests that were begun and are not over', turns.inHand),
       single('hostmesh_requests_awaiting_turn', 'gauge', 'Requests that wait for the turn of their caller', turns.size),
-      single('hostmesh_overload_shed_share', 'gauge', 'Share of requests that are refused for overload', shedder.share),
+      single(
+        'hostmesh_overload_shed_share',
+        'highest',
+        'Share of requests that are refused for overload',
+        shedder.share,
+      ),
       single('hostmesh_overload_shed_total', 'counter', 'Requests refused for overload of the worker', shedder.shed),
     ]
   }

@@ -6,7 +6,10 @@ import type { Tallies } from './tallies.ts'
 
 const clusterLabels = ['cluster']
 
-const clusterMetrics: readonly (readonly [keyof ClusterNumbers, 'gauge' | 'counter', string, string])[] = [
+/** `highest`: a gauge of which every worker has its own word about the same thing. */
+type Kind = 'gauge' | 'highest' | 'counter'
+
+const clusterMetrics: readonly (readonly [keyof ClusterNumbers, Kind, string, string])[] = [
   ['activeRequests', 'gauge', 'hostmesh_cluster_active_requests', 'Requests and TCP connections in hand'],
   [
     'unansweredRequests',
@@ -17,11 +20,11 @@ const clusterMetrics: readonly (readonly [keyof ClusterNumbers, 'gauge' | 'count
   ['pendingRequests', 'gauge', 'hostmesh_cluster_pending_requests', 'Requests that wait for a connection'],
   ['connections', 'gauge', 'hostmesh_cluster_connections', 'Connections to endpoints'],
   ['activeRetries', 'gauge', 'hostmesh_cluster_active_retries', 'Retries in flight'],
-  ['endpoints', 'gauge', 'hostmesh_cluster_endpoints', 'Endpoints behind the destination'],
-  ['usableEndpoints', 'gauge', 'hostmesh_cluster_usable_endpoints', 'Endpoints that may be picked'],
-  ['ejectedEndpoints', 'gauge', 'hostmesh_cluster_ejected_endpoints', 'Endpoints taken out by outlier detection'],
-  ['panic', 'gauge', 'hostmesh_cluster_panic', '1 while unusable endpoints are used too'],
-  ['breakerState', 'gauge', 'hostmesh_cluster_breaker_state', '0 closed, 1 half-open, 2 open'],
+  ['endpoints', 'highest', 'hostmesh_cluster_endpoints', 'Endpoints behind the destination'],
+  ['usableEndpoints', 'highest', 'hostmesh_cluster_usable_endpoints', 'Endpoints that may be picked'],
+  ['ejectedEndpoints', 'highest', 'hostmesh_cluster_ejected_endpoints', 'Endpoints taken out by outlier detection'],
+  ['panic', 'highest', 'hostmesh_cluster_panic', '1 while unusable endpoints are used too'],
+  ['breakerState', 'highest', 'hostmesh_cluster_breaker_state', '0 closed, 1 half-open, 2 open'],
   [
     'requestOverflows',
     'counter',
@@ -74,7 +77,7 @@ export function clusterSeries(upstreams: Iterable<Upstream>): StatSeries[] {
   const all = [...upstreams]
   const series = clusterMetrics.map(([field, kind, name, help]): StatSeries => ({
     name,
-    kind,
+    ...combined(kind),
     help,
     labelNames: clusterLabels,
     samples: all.map(({ cluster }) => ({ labels: [cluster.name], value: cluster.numbers[field] })),
@@ -96,6 +99,10 @@ export function tallySeries(tallies: Tallies): StatSeries[] {
   return tallyMetrics.map(([field, name, help]) => single(name, 'counter', help, tallies[field]))
 }
 
-export function single(name: string, kind: 'gauge' | 'counter', help: string, value: number): StatSeries {
-  return { name, kind, help, labelNames: [], samples: [{ labels: [], value }] }
+export function single(name: string, kind: Kind, help: string, value: number): StatSeries {
+  return { name, ...combined(kind), help, labelNames: [], samples: [{ labels: [], value }] }
+}
+
+function combined(kind: Kind): Pick<StatSeries, 'kind' | 'combine'> {
+  return kind === 'highest' ? { kind: 'gauge', combine: 'max' } : { kind }
 }

@@ -49,7 +49,7 @@ export interface StatsSources {
   readonly udp: Pick<UdpPlane, 'series'>
   readonly callers: Pick<WorkerCallers, 'series'>
   readonly acceptor: Acceptor
-  readonly lag: LoopLag
+  readonly lag: Pick<LoopLag, 'maxMs'>
   readonly relays: RelayAdmission
   /** Epoch ms. */
   readonly startedAt: number
@@ -118,7 +118,7 @@ export function statsDump(sources: StatsSources): StatsDump {
       single('hostmesh_downstream_connections', 'gauge', 'Connections of callers', acceptor.connections),
       single('hostmesh_active_connections', 'gauge', 'Those that carried something before the last look', live.active),
       single('hostmesh_requests_in_flight', 'gauge', 'Requests and streams of callers in flight', open),
-      single('hostmesh_oldest_request_seconds', 'gauge', 'Age of the oldest of them', oldestMs / 1000),
+      single('hostmesh_oldest_request_seconds', 'highest', 'Age of the oldest of them', oldestMs / 1000),
       single('hostmesh_bulk_held_bytes', 'gauge', 'Bulk that slow receivers have not taken yet', bulk.heldBytes),
       single('hostmesh_parked_requests', 'gauge', 'Requests that wait for a service to be looked up', parked.size),
       single('hostmesh_relay_connections', 'gauge', 'Connections of hosts without an agent', relays.connections),
@@ -152,7 +152,7 @@ export function statsDump(sources: StatsSources): StatsDump {
         'Label combinations counted as other',
         metrics.table.overflows,
       ),
-      single('hostmesh_event_loop_lag_max_milliseconds', 'gauge', 'Highest lag since the last look', lag.takeMaxMs()),
+      single('hostmesh_event_loop_lag_max_milliseconds', 'highest', 'Highest lag of the last 30 to 60 s', lag.maxMs),
       {
         name: 'hostmesh_worker_transport',
         kind: 'gauge',

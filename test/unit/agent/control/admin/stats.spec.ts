@@ -58,6 +58,14 @@ describe('merged statistics', () => {
     ])
   })
 
+  it('take the highest of a gauge that says so, and of those that workers of a release before have as such', () => {
+    const merged = (one: StatSeries, other: StatSeries): number => mergeSeries([[one], [other]])[0]!.samples[0]!.value
+    expect(merged({ ...gauge(6), combine: 'max' }, { ...gauge(5), combine: 'max' })).to.equal(6)
+    const name = 'hostmesh_oldest_request_seconds'
+    expect(merged({ ...gauge(5), name }, { ...gauge(6), name })).to.equal(6)
+    expect(merged(gauge(6), gauge(5))).to.equal(11)
+  })
+
   it('drop the gauges of a dead worker and keep its counters and histograms', () => {
     const merger = new StatsMerger()
     merger.update(1, { series: [latency, gauge(3)] })
