@@ -55,12 +55,11 @@ export class Reporting {
     this.accessLog.reopen()
   }
 
-  /** Sends what waits. */
-  flush(): void {
-    for (const one of [this.accessLog, this.spans, this.records]) one.flush()
-  }
-
+  /** Sends what waits, and takes nothing more but lines of the log. */
   close(): void {
-    for (const one of [this.accessLog, this.spans, this.records]) one.close()
+    for (const one of [this.accessLog, this.spans, this.records]) {
+      one.flush()
+      one.close()
+    }
   }
 }

@@ -34,6 +34,8 @@ import { Worker } from './worker.ts'
 const drainMs = 10_000
 /** Longest time that control may take to accept the last spans and log records. */
 const farewellMs = 250
+/** And the file system the last lines of the access log. */
+const lastLinesMs = 1000
 /** After the first take-over is done: what only the start needed is not needed any more. */
 const trimAfterMs = 1000
 /** So long a worker of a host with certificates waits for them before it serves: control starts beside it. */
@@ -304,10 +306,9 @@ function stopAccepting(): void {
 function end(): void {
   control.close()
   watchdog?.close()
-  worker.flushReports()
   worker.close()
   const links = [telemetry.traces.close(farewellMs), telemetry.logs.close(farewellMs)]
-  void Promise.all(links).finally(() => process.exit(0))
+  void Promise.all([worker.logWritten(lastLinesMs), ...links]).finally(() => process.exit(0))
 }
 
 /**

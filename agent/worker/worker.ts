@@ -461,9 +461,9 @@ export class Worker {
     this.reporting.reopen()
   }
 
-  /** Sends what waits of logs, spans and records. */
-  flushReports(): void {
-    this.reporting.flush()
+  /** Behind `close`: resolves when the last lines of the access log are written, after `ms` in any case. */
+  logWritten(ms: number): Promise<void> {
+    return this.reporting.accessLog.written(ms)
   }
 
   /** Closes our copies of the listening sockets; connections stay. */
@@ -475,7 +475,7 @@ export class Worker {
     for (const probe of this.probes) probe.close()
   }
 
-  /** Ends everything at once. */
+  /** Ends everything at once; what was recorded of it is sent. */
   close(): void {
     this.stopAccepting()
     clearInterval(this.ticker)

@@ -6,11 +6,12 @@
  * Sampled by `share`; requests with a response flag, an error code, a status of 500 and more, or a word of a policy are
  * always written.
  * Bound: two buffers of 2 MiB, one that is written and one that fills; when both are full lines are dropped and
- * counted.
+ * counted. So are those of a batch that cannot be written; the log of the worker says so once in a while.
  */
 import { close, open, write } from 'node:fs'
 
 import { defaultLogFormat } from '../../../contracts/access-log-format.ts'
+import { LogPause } from '../../../contracts/log-pause.ts'
 import type { AccessLogSpec } from '../../../contracts/snapshot.ts'
 import { LineBuffer } from './line-buffer.ts'
 import type { LoggedRequest } from './logged-request.ts'
@@ -51,6 +52,8 @@ export class AccessLog {
   private descriptor: number | undefined
   private isWriting = false
   private needsReopen = false
+  private readonly warnings = new LogPause()
+  private onWritten: (() => void) | undefined
 
   constructor(deps: AccessLogDeps) {
     this.deps = deps
@@ -114,7 +117,7 @@ export class AccessLog {
     return false
   }
 
-  /** Writes what waits. Called by itself; by the owner before the process ends. */
+  /** Writes what waits. Called by itself; `written` is for the end of the process. */
   flush(): void {
     clearTimeout(this.timer)
     this.timer = undefined
@@ -123,7 +126,7 @@ export class AccessLog {
     const batch = this.lines
     this.lines = this.spare
     this.spare = batch
-    this.withDescriptor((descriptor) => this.writeBatch(descriptor, batch, 0))
+    this.withDescriptor(batch, (descriptor) => this.writeBatch(descriptor, batch, 0))
   }
 
   /** A pipe may take less than it is given. */
@@ -133,14 +136,21 @@ export class AccessLog {
         this.writeBatch(descriptor, batch, from + written)
         return
       }
-      this.isWriting = false
-      batch.length = 0
-      if (error !== null) this.failed(error)
-      if (this.lines.length > 0) this.timer ??= setTimeout(() => this.flush(), flushMs)
+      if (error !== null) this.failed(error, batch, from)
+      this.ended(batch)
     })
   }
 
-  private withDescriptor(use: (descriptor: number) => void): void {
+  /** It is written, or lost. */
+  private ended(batch: LineBuffer): void {
+    this.isWriting = false
+    batch.length = 0
+    if (this.lines.length === 0) this.onWritten?.()
+    else if (this.onWritten !== undefined) this.flush()
+    else this.timer ??= setTimeout(() => this.flush(), flushMs)
+  }
+
+  private withDescriptor(batch: LineBuffer, use: (descriptor: number) => void): void {
     if (this.spec.path === '-') {
       use(1)
       return
@@ -156,9 +166,8 @@ export class AccessLog {
     }
     open(this.spec.path, 'a', 0o640, (error, descriptor) => {
       if (error !== null) {
-        this.isWriting = false
-        this.spare.length = 0
-        this.failed(error)
+        this.failed(error, batch, 0)
+        this.ended(batch)
         return
       }
       this.descriptor = descriptor
@@ -166,10 +175,29 @@ export class AccessLog {
     })
   }
 
-  private failed(error: Error): void {
-    this.deps.tallies.droppedLogLines++
-    this.deps.warn(`access log ${this.spec.path}: ${error.message}; lines are lost until it can be written again`)
+  /** @param from what of the batch is not written. */
+  private failed(error: Error, batch: LineBuffer, from: number): void {
+    const { path } = this.spec
+    this.deps.tallies.droppedLogLines += batch.linesFrom(from)
     this.needsReopen = true
+    if (this.warnings.allows(this.deps.wallClock(), path))
+      this.deps.warn(`access log ${path}: ${error.message}; lines are lost until it can be written again`)
+  }
+
+  /** Before the process ends. Resolves when every line that came is written, or lost; after `ms` in any case. */
+  async written(ms: number): Promise<void> {
+    this.flush()
+    if (!this.isWriting) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.deps.warn(`access log ${this.spec.path}: its last lines were not written in ${ms} ms and are lost`)
+        resolve()
+      }, ms)
+      this.onWritten = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   close(): void {

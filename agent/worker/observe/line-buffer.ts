@@ -2,6 +2,7 @@
 
 /** Below this a loop over the characters beats the call into the engine. */
 const shortText = 16
+const lineEnd = 10
 const quote = 34
 const backslash = 92
 const questionMark = 63
@@ -18,6 +19,14 @@ export class LineBuffer {
   /** Whether `count` more bytes fit. */
   hasRoom(count: number): boolean {
     return this.length + count <= this.bytes.length
+  }
+
+  /** Lines whose end is at `from` or behind it. */
+  linesFrom(from: number): number {
+    const { bytes, length } = this
+    let count = 0
+    for (let at = bytes.indexOf(lineEnd, from); at >= 0 && at < length; at = bytes.indexOf(lineEnd, at + 1)) count++
+    return count
   }
 
   /** Characters above 255 are cut to their low byte; what comes from the wire has none. */

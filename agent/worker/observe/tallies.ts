@@ -305,7 +305,11 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
     'hostmesh_undetected_protocols_total',
     'Connections closed because their first bytes are of no known protocol, or did not come',
   ],
-  ['droppedLogLines', 'hostmesh_access_log_dropped_total', 'Access log lines dropped at the bound of the buffer'],
+  [
+    'droppedLogLines',
+    'hostmesh_access_log_dropped_total',
+    'Access log lines dropped at the bound of the buffer, or not written',
+  ],
   [
     'droppedLogRecords',
     'hostmesh_log_records_dropped_total',

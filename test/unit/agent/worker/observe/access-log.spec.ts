@@ -1,5 +1,6 @@
 import { expect } from 'chai'
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AccessLog } from '../../../../../agent/worker/observe/access-log.ts'
@@ -190,6 +191,51 @@ describe('access log', () => {
     log.configure({ format: 'text', path, share: 1 }, 'test-host')
     log.write(request)
     expect(await lines(1)).to.have.length(1)
+  })
+
+  it('counts every line that cannot be written, and says so once in a while', async () => {
+    log.configure({ format: 'text', path: '/dev/full', share: 1 }, 'test-host')
+    for (let round = 1; round <= 5; round++) {
+      for (let nth = 0; nth < 1000; nth++) log.write(request)
+      await log.written(60_000)
+      expect(tallies.droppedLogLines).to.equal(1000 * round)
+    }
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.match(/^access log \/dev\/full: ENOSPC.*; lines are lost until it can be written again$/)
+    log.configure({ format: 'text', path: folder, share: 1 }, 'test-host')
+    for (let nth = 0; nth < 10; nth++) log.write(request)
+    await log.written(60_000)
+    expect(tallies.droppedLogLines).to.equal(5010)
+    expect(warnings[1]).to.include(`access log ${folder}: EISDIR`)
+  })
+
+  it('has written its last lines before the process may end, also where the file has to be opened first', async () => {
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
+    log.write(request)
+    log.flush()
+    // while the first batch is on its way
+    log.write(request)
+    await log.written(60_000)
+    expect(readFileSync(path, 'latin1').split('\n')).to.have.length(3)
+    log.reopen()
+    log.write(request)
+    await log.written(60_000)
+    expect(readFileSync(path, 'latin1').split('\n')).to.have.length(4)
+    await log.written(60_000)
+    expect(warnings).to.deep.equal([])
+  })
+
+  it('does not wait longer for its last lines than it is told, and says that they are lost', async () => {
+    execFileSync('mkfifo', [path])
+    log.configure({ format: 'text', path, share: 1 }, 'test-host')
+    log.write(request)
+    await log.written(20)
+    expect(warnings).to.deep.equal([`access log ${path}: its last lines were not written in 20 ms and are lost`])
+    // a reader lets the writer go
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    await log.written(60_000)
+    closeSync(reader)
+    expect(tallies.droppedLogLines).to.equal(0)
   })
 
   it('wants a share of the good requests and all others', () => {
