@@ -1,6 +1,7 @@
 /**
  * Control's end of `contracts/telemetry.ts`; each signal has a stream of its own. A worker that breaks the protocol is
- * disconnected; it dials again.
+ * disconnected; it dials again. So is the one that was held back first where a new one finds no place: nobody hears of
+ * the end of a worker whose stream is not read.
  */
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -10,8 +11,8 @@ import type { Signal } from '../../../contracts/telemetry.ts'
 import { FrameSocket } from './frame-socket.ts'
 import type { ShortGroup } from './short-records.ts'
 
-/** Workers of one generation plus those that are about to be replaced. */
-const maxWorkers = 256
+/** Streams of the workers of one generation plus those that are about to be replaced. */
+const maxStreams = 256
 
 /**
  * The groups are views, until this returns. False = these are taken, and no more until `resume`: workers wait, and drop
@@ -58,20 +59,30 @@ export class TelemetryReceiver {
   }
 
   private accept(accepted: Socket): void {
-    if (this.sockets.size >= maxWorkers) {
+    if (this.sockets.size >= maxStreams) this.giveUpPaused()
+    if (this.sockets.size >= maxStreams) {
       accepted.destroy()
       return
     }
     const socket: FrameSocket = new FrameSocket(accepted, {
       onFrame: (frame) => this.read(socket, frame),
       onBroken: this.onBroken,
-      onClosed: () => {
-        this.sockets.delete(socket)
-        this.paused.delete(socket)
-        if (this.sockets.size === 0) this.onEmpty?.()
-      },
+      onClosed: () => this.forget(socket),
     })
     this.sockets.add(socket)
+  }
+
+  private giveUpPaused(): void {
+    const [longest] = this.paused.keys()
+    if (longest === undefined) return
+    this.forget(longest)
+    longest.destroy()
+  }
+
+  private forget(socket: FrameSocket): void {
+    this.sockets.delete(socket)
+    this.paused.delete(socket)
+    if (this.sockets.size === 0) this.onEmpty?.()
   }
 
   private read(socket: FrameSocket, frame: Buffer): boolean {
