@@ -20,8 +20,8 @@ import type { Reports } from './reports.ts'
 import type { Retirement } from './retirement.ts'
 
 const killPatienceMs = 3000
-/** Given to the connections of a generation that failed while taking over, ms. */
-const giveBackMs = 2000
+/** On top of a deadline that the process itself should keep, ms. */
+const patienceMs = 2000
 
 export type Waiting = 'serving' | 'gone'
 
@@ -211,21 +211,21 @@ export class Replacement {
   /** Ends a generation that never served, giving the connections it took meanwhile to the old one. */
   private async takeBack(generation: Generation, from: Generation | undefined, failure: Failure): Promise<void> {
     const { deps } = this
-    const accepted = generation.workers.filter((worker) => worker.isServing && !worker.isGone)
-    // a canary is alive as a rule, and what it has may take as long as anything that drains
-    const patienceMs = generation.phase === 'canary' ? deps.deadlines.drainMs : giveBackMs
+    const living = generation.workers.filter((worker) => !worker.isGone)
+    const accepted = living.filter((worker) => worker.isServing)
+    // one that was let in and has not said so may accept already
+    const letIn = generation.phase === 'taking-over' ? living : accepted
     generation.failure = undefined
     generation.enter('failed')
     deps.log(
       'error',
       `generation ${generation.number} failed: ${failure.cause}; ${from === undefined ? 'nothing serves' : `generation ${from.number} serves on`}`,
     )
-    if (from !== undefined && accepted.length > 0) {
-      for (const worker of accepted) {
-        const index = worker.index % from.release.workers
-        worker.send({ type: 'drain', successor: { generation: from.number, index }, deadlineMs: patienceMs })
-      }
-      await generation.waitFor(() => accepted.every((worker) => worker.isGone), patienceMs)
+    if (from !== undefined) {
+      for (const worker of letIn) deps.retirement.order(worker, from)
+      // what they have may take as long as anything that drains
+      await generation.waitFor(() => accepted.every((worker) => worker.isGone), deps.deadlines.drainMs + patienceMs)
+      await generation.waitFor(() => letIn.every((worker) => worker.isGone), patienceMs)
     }
     generation.killAll('its generation failed')
     await generation.waitFor(() => generation.living.length === 0, killPatienceMs)
