@@ -37,6 +37,8 @@ const root = join(import.meta.dirname, '../../..')
 export const patientDeadlines = { startMs: 60_000, drainMs: 18_000, stopMs: 2000, adoptMs: 10_000 }
 /** Likewise how fast one answers. */
 const patientLiveness = { suspectMs: 10_000, deadMs: 30_000 }
+/** Likewise for the outcome of a restart: the time of the test ends it. */
+const outcomeMs = 110_000
 
 export interface HostOptions {
   readonly workers?: number
@@ -220,7 +222,7 @@ export class WatchdogHost {
   }
 
   async report(request: OperatorRequest): Promise<RestartReport> {
-    const reply = await this.ask(request)
+    const reply = await this.ask(request, outcomeMs)
     if (reply.type !== 'outcome') throw new Error(`${request.type}: ${JSON.stringify(reply)}`)
     return reply.report
   }
