@@ -127,6 +127,8 @@ export class Replacement {
     deps.onServing(generation)
     if (from === undefined) {
       deps.generation.onRecord()
+      // of an earlier watchdog, whose successor died with it
+      deps.retirement.redirect(generation)
       const done = report('done')
       deps.reports.save(done)
       return done

@@ -37,13 +37,14 @@ export class Retirement {
     tree.draining.push(old)
     old.enter('draining')
     this.enforceCap(old)
-    // Those that still drain gave theirs to `old`, which leaves: from now on to the one that stays.
-    for (const generation of tree.draining) this.orderDrain(generation, successor)
+    this.redirect(successor)
     return this.finish(old, deadlines.drainMs)
   }
 
-  private orderDrain(generation: Generation, successor: Generation): void {
-    for (const worker of generation.workers) if (!worker.isGone) this.order(worker, successor)
+  /** Those that drain give theirs to somebody who leaves, or has died: from now on to the one that stays. */
+  redirect(successor: Generation): void {
+    for (const generation of this.deps.tree.draining)
+      for (const worker of generation.workers) if (!worker.isGone) this.order(worker, successor)
   }
 
   /** To one worker, also when it is found again without having been told. */

@@ -174,6 +174,7 @@ export class Supervisor {
       for (const generation of this.tree.generations) for (const child of generation.living) this.showErrors(child)
     }, errorPeriodMs)
     this.publish()
+    for (const draining of this.tree.draining) this.finishAdopted(draining)
     if (this.isAdopted) {
       void this.awaitAdopted()
     } else {
@@ -325,17 +326,9 @@ export class Supervisor {
   /** Running processes have a few seconds to find us; who does not come is replaced as if it had died. */
   private async awaitAdopted(): Promise<void> {
     const { tree, deps } = this
-    const { adoptMs, drainMs } = deps.options.deadlines
+    const { adoptMs } = deps.options.deadlines
     const current = tree.current!
     const began = deps.now()
-    for (const draining of tree.draining) {
-      this.retirement
-        .finish(draining, drainMs)
-        .catch((error: unknown) =>
-          deps.log('error', `retirement of generation ${draining.number}: ${describeError(error)}`),
-        )
-      void this.endThoseWhoDoNotCome(draining, adoptMs, () => true)
-    }
     await this.endThoseWhoDoNotCome(current, adoptMs, (child) => child.isReady)
     if (current.control === undefined) current.startChild('control', 0)
     for (let index = 0; index < current.release.workers; index++) {
@@ -345,6 +338,16 @@ export class Supervisor {
     deps.onServing(`generation ${current.number} is adopted and serves`)
     deps.reports.save(this.adoptionReport(current, Math.round(deps.now() - began)))
     this.publish()
+  }
+
+  /** Whether a generation that serves is adopted with it or not. */
+  private finishAdopted(draining: Generation): void {
+    const { log, options } = this.deps
+    const { adoptMs, drainMs } = options.deadlines
+    this.retirement
+      .finish(draining, drainMs)
+      .catch((error: unknown) => log('error', `retirement of generation ${draining.number}: ${describeError(error)}`))
+    void this.endThoseWhoDoNotCome(draining, adoptMs, () => true)
   }
 
   /** Each adopted process has the whole time, also where its neighbours were quicker. */

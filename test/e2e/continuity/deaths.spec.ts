@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { newConnectionLoad, keepAliveLoad, KeepAliveCaller } from '../../support/continuity/callers.ts'
-import { isAlive, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
+import { isAlive, patientDeadlines, WatchdogHost } from '../../support/continuity/watchdog-host.ts'
 import { testOptions } from '../../support/continuity/watchdog-options.ts'
 import { goBeforeOthers } from '../../support/priority.ts'
 import { holds } from '../../support/worker/eventually.ts'
@@ -117,6 +117,31 @@ describe('the death of', function () {
     expect(adopted.generations.map(({ generation }) => generation)).to.deep.equal([2, 1])
     writeFileSync(join(host.runDir, 'may-be-answered'), '')
     expect((await held).status).to.equal(200)
+    caller.close()
+    await host.until((now) => now.generations.length === 1, 'the first generation is gone')
+    expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
+  })
+
+  it('the watchdog and of the generation that took over leaves nothing of the one before, which gives what it has to the next', async () => {
+    host = await WatchdogHost.start({ tuning: { deadlines: { ...patientDeadlines, drainMs: 60_000 } } })
+    const old = (await host.state()).generations[0]!.children.map((child) => child.pid)
+    const caller = await KeepAliveCaller.connect(host.httpPort)
+    const held = caller.get('/held/may-be-answered')
+    const isDraining = host.until(
+      (now) => now.generations.some(({ generation, phase }) => generation === 1 && phase === 'draining'),
+      'the first generation drains',
+    )
+    const reload = host.reload().catch(() => undefined)
+    const { generations } = await isDraining
+    host.process!.kill('SIGKILL')
+    await new Promise((resolve) => host.process!.once('exit', resolve))
+    await reload
+    for (const { pid } of generations.find(({ generation }) => generation === 2)!.children) process.kill(pid, 'SIGKILL')
+    host.startWatchdog()
+    await host.until((now) => host.serving(now)?.generation === 3, 'a third generation serves')
+    writeFileSync(join(host.runDir, 'may-be-answered'), '')
+    expect((await held).status).to.equal(200)
+    for (let by = 1; by !== 3; ) by = (JSON.parse((await caller.get()).body) as { generation: number }).generation
     caller.close()
     await host.until((now) => now.generations.length === 1, 'the first generation is gone')
     expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
