@@ -13,7 +13,7 @@ import { loadNative } from '../../native/descriptors.ts'
 import { trimAllocator } from '../../native/allocator.ts'
 import { compactAfterStart, releaseIdleMemory } from '../../native/idle-memory.ts'
 import { releaseStartupPages } from '../../native/startup-pages.ts'
-import type { HeldListener } from './handoff/handoff-deps.ts'
+import { CoveredShards } from './handoff/covered-shards.ts'
 import { connectWatchdog } from './handoff/watchdog-link.ts'
 import type { WatchdogLink } from './handoff/watchdog-link.ts'
 import { ControlClient } from './link/control-client.ts'
@@ -155,27 +155,16 @@ const listening = new Promise<void>((resolve) => {
   startedListening = resolve
 })
 
-/** Sockets of dead neighbours that this worker accepts on. */
-const covered = new Map<string, { close(): void }>()
-const coverKey = (name: string, shard: number): string => `${name}#${shard}`
-
 /** What the watchdog holds listens, or takes datagrams. */
 const isUdp = (descriptor: number): boolean => native?.isDatagram(descriptor) === true
 
-async function cover(held: HeldListener): Promise<void> {
-  try {
-    if (isUdp(held.descriptor)) {
-      covered.set(coverKey(held.name, held.shard), worker.udp.listenOn(held.name, held.descriptor, held.shard))
-      return
-    }
-    const socket = await worker.transports.listenOn(held.descriptor, acceptBacklog, (transport) =>
-      worker.listeners.arrive(held.name, transport),
-    )
-    covered.set(coverKey(held.name, held.shard), socket)
-  } catch (error) {
-    log('error', `${held.name}: the socket of a dead neighbour cannot be used: ${describeError(error)}`)
-  }
-}
+const covered = new CoveredShards(
+  ({ descriptor, name, shard }) =>
+    isUdp(descriptor)
+      ? worker.udp.listenOn(name, descriptor, shard)
+      : worker.transports.listenOn(descriptor, acceptBacklog, (transport) => worker.listeners.arrive(name, transport)),
+  log,
+)
 
 control = new ControlClient({
   path: join(runDir, runFiles.control(generation)),
@@ -224,11 +213,8 @@ watchdog = await connect({
   exportState: () => worker.porter.exportState(),
   exportRest: () => worker.porter.exportCounters(),
   importState: (part, body) => worker.porter.importState(part, body),
-  onCover: (held) => void cover(held),
-  onUncover: (shard) => {
-    covered.get(coverKey(shard.name, shard.shard))?.close()
-    covered.delete(coverKey(shard.name, shard.shard))
-  },
+  onCover: (held) => void covered.cover(held),
+  onUncover: (shard) => covered.uncover(shard),
   onSettled: () => worker.udp.settled(),
   signals: () => worker.goldenSignals(),
   reopenLogs: () => worker.reopenLogs(),
@@ -248,7 +234,7 @@ await watchdog.permission
 for (const held of watchdog.takeListeners()) {
   const { address, descriptor, name, port, shard } = held
   if (shard === index) worker.listeners.inherit(name, address, port, descriptor, isUdp(descriptor))
-  else await cover(held)
+  else await covered.cover(held)
 }
 await worker.listen()
 startedListening()
@@ -298,8 +284,7 @@ function late(): Promise<false> {
 
 function stopAccepting(): void {
   worker.stopAccepting()
-  for (const socket of covered.values()) socket.close()
-  covered.clear()
+  covered.close()
 }
 
 /** Behind the last request: what was recorded of it is handed on before the process ends. */
