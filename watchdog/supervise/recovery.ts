@@ -157,6 +157,20 @@ export class Recovery {
     else relay.start()
   }
 
+  /**
+   * Of a generation that serves and was adopted: starts who is missing, and gives those who were being started when its
+   * watchdog died the time of a start.
+   */
+  complete(generation: Generation): void {
+    const indexes = Array.from({ length: generation.release.workers }, (_, index) => index)
+    const places = [['control', 0] as const, ...indexes.map((index) => ['worker', index] as const)]
+    for (const [role, index] of places) {
+      const child = generation.child(role, index)
+      if (child === undefined) this.startAgain(generation, role, index, 0)
+      else this.endIfLate(child, () => child.isReady)
+    }
+  }
+
   stop(): void {
     for (const timer of this.timers) clearTimeout(timer)
     this.timers.clear()
@@ -197,20 +211,25 @@ export class Recovery {
   }
 
   private restartLater(generation: Generation, role: Child['role'], index: number, pauseMs: number): void {
-    this.after(pauseMs, () => {
-      if (generation.phase !== 'serving' || this.deps.tree.isStopping) return
-      // another pause for it was over before
-      if (generation.child(role, index)?.isGone === false) return
-      const child = generation.startChild(role, index)
-      this.deps.log('info', `${role} ${index} of generation ${generation.number} is started again`, {
-        newPid: child.pid,
-        pauseMs,
-      })
-      const { startMs } = this.deps.options.deadlines
-      this.after(startMs, () => {
-        const isUp = role === 'control' ? child.isReady : child.isServing
-        if (!isUp && !child.isGone && !child.isDraining) child.kill('SIGKILL', `not up after ${startMs} ms`)
-      })
+    this.after(pauseMs, () => this.startAgain(generation, role, index, pauseMs))
+  }
+
+  private startAgain(generation: Generation, role: Child['role'], index: number, pauseMs: number): void {
+    if (generation.phase !== 'serving' || this.deps.tree.isStopping) return
+    // another pause for it was over before
+    if (generation.child(role, index)?.isGone === false) return
+    const child = generation.startChild(role, index)
+    this.deps.log('info', `${role} ${index} of generation ${generation.number} is started again`, {
+      newPid: child.pid,
+      pauseMs,
+    })
+    this.endIfLate(child, () => (role === 'control' ? child.isReady : child.isServing))
+  }
+
+  private endIfLate(child: Child, isUp: () => boolean): void {
+    const { startMs } = this.deps.options.deadlines
+    this.after(startMs, () => {
+      if (!isUp() && !child.isGone && !child.isDraining) child.kill('SIGKILL', `not up after ${startMs} ms`)
     })
   }
 

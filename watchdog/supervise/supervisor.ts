@@ -330,12 +330,12 @@ export class Supervisor {
     const current = tree.current!
     const began = deps.now()
     await this.endThoseWhoDoNotCome(current, adoptMs, (child) => child.isReady)
-    if (current.control === undefined) current.startChild('control', 0)
-    for (let index = 0; index < current.release.workers; index++) {
-      if (current.child('worker', index) === undefined) current.startChild('worker', index)
+    // an operator may have had it replaced meanwhile
+    if (tree.current === current) {
+      this.recovery.complete(current)
+      this.recovery.keepAccepting()
+      deps.onServing(`generation ${current.number} is adopted and serves`)
     }
-    this.recovery.keepAccepting()
-    deps.onServing(`generation ${current.number} is adopted and serves`)
     deps.reports.save(this.adoptionReport(current, Math.round(deps.now() - began)))
     this.publish()
   }

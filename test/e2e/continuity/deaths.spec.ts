@@ -141,7 +141,7 @@ describe('the death of', function () {
     await host.until((now) => host.serving(now)?.generation === 3, 'a third generation serves')
     writeFileSync(join(host.runDir, 'may-be-answered'), '')
     expect((await held).status).to.equal(200)
-    for (let by = 1; by !== 3; ) by = (JSON.parse((await caller.get()).body) as { generation: number }).generation
+    for (let by = 1; by !== 3;) by = (JSON.parse((await caller.get()).body) as { generation: number }).generation
     caller.close()
     await host.until((now) => now.generations.length === 1, 'the first generation is gone')
     expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
