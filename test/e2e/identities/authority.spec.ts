@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import { certify, type CaIdentity, type CaTrust } from '../../../agent/control/host/identities/ca-client.ts'
 import { readKept } from '../../../agent/control/host/identities/kept-identities.ts'
 import { keyAndRequest } from '../../../agent/control/host/identities/signing-request.ts'
+import { MeshError, describeError } from '../../../contracts/errors.ts'
 import { encodeProxyV2, relayTlvs } from '../../../contracts/proxy-protocol.ts'
 import { readRelayIdentity, towardsCenter } from '../../../contracts/relay-identity.ts'
 import { spiffeIdIn } from '../../../contracts/spiffe-id.ts'
@@ -41,6 +42,7 @@ class Renewing {
 
   private async goOn(center: { host: string; port: number }, trust: CaTrust, first: CaIdentity): Promise<void> {
     let mine = first
+    let away = 0
     while (this.problem === '') {
       const id = spiffeIdIn(new X509Certificate(mine.chain).subjectAltName)!
       const { key, request } = await keyAndRequest(id)
@@ -48,8 +50,11 @@ class Renewing {
         const { chain } = await certify(center, trust, mine, request)
         mine = { chain, key }
         this.renewals++
+        away = 0
       } catch (error) {
-        this.problem = (error as Error).message
+        // a center that makes way for its next generation may reset a connection, which is no refusal
+        const isAway = error instanceof MeshError && error.code === 'E_CA_UNREACHABLE'
+        if (!isAway || ++away > 20) this.problem = describeError(error)
       }
     }
   }
