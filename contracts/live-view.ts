@@ -28,7 +28,7 @@ export interface TapQuestion {
 /** What came since the last question. */
 export interface TapAnswer {
   readonly requests: readonly TappedRequest[]
-  /** Matched and not shown, for more came than a tap takes. */
+  /** Not shown, for more came than a tap takes; may have matched: by status, time and failure they did. */
   readonly skipped: number
   /** Why there is no tap. */
   readonly refused?: string

@@ -29,6 +29,7 @@ interface Answer<Row> {
 }
 
 const askEveryMs = 1000
+const partly = 'there are more than are listed; narrow the filters to see what opens and closes'
 
 const given = (filter: LiveFilter): Record<string, string | number> =>
   Object.fromEntries(
@@ -66,23 +67,32 @@ export async function listRows<Row extends LiveRow>(
   return exitCodes.ok
 }
 
-/** One line for each that opens or closes, seen once a second: what lives shorter is not seen. */
+/**
+ * One line for each that opens or closes, seen once a second: what lives shorter is not seen. Only answers that hold
+ * all are compared: what one lacks for a worker that is silent, or for there are more than it lists, is still open.
+ */
 export async function followRows<Row extends LiveRow>(
   context: CommandContext,
   kind: LiveRows<Row>,
   filter: LiveFilter,
 ): Promise<ExitCode> {
-  const print = (what: string, row: Row): void => printChange(context.output, what, row, kind.cells(row))
+  const { output } = context
+  const print = (what: string, row: Row): void => printChange(output, what, row, kind.cells(row))
   return untilStopped(async (stop) => {
     let known: ReadonlyMap<string, Row> | undefined
+    let told: readonly string[] = []
     while (!stop.aborted) {
-      const { rows } = read(kind, await ask(context, kind, filter))
-      const now = new Map(rows.map((row) => [row.id, row]))
-      if (known !== undefined) {
-        for (const [id, row] of known) if (!now.has(id)) print('closed', row)
-        for (const [id, row] of now) if (!known.has(id)) print('opened', row)
-      } else for (const row of rows) print('open', row)
-      known = now
+      const { problems, rows, total } = read(kind, await ask(context, kind, filter))
+      const isPart = total > rows.length
+      const gaps = isPart ? [...problems, partly] : problems
+      for (const gap of gaps) if (!told.includes(gap)) output.problem(gap)
+      told = gaps
+      if (gaps.length === 0) {
+        const now = new Map(rows.map((row) => [row.id, row]))
+        for (const [id, row] of known ?? []) if (!now.has(id)) print('closed', row)
+        for (const [id, row] of now) if (known?.has(id) !== true) print(known === undefined ? 'open' : 'opened', row)
+        known = now
+      }
       await pause(askEveryMs, stop)
     }
     return exitCodes.ok

@@ -39,6 +39,8 @@ export async function tap({ admin, output }: CommandContext, call: TapCall): Pro
     failed: call.failed ? 'true' : undefined,
   }
   for (const [name, value] of Object.entries(words)) if (value !== undefined) query.set(name, value)
+  // a worker that has no room for more looks at no more than status, time and failure
+  const isCounted = [call.service, call.method, call.path, call.source].every((word) => word === undefined)
   const told = new Set<string>()
   let left = call.count ?? Infinity
   return untilStopped(async (stop) => {
@@ -48,7 +50,12 @@ export async function tap({ admin, output }: CommandContext, call: TapCall): Pro
         if (left-- <= 0) break
         printRequest(output, request)
       }
-      if (skipped > 0) output.problem(`${skipped} more matched and are not shown; narrow the filters`)
+      if (skipped > 0)
+        output.problem(
+          isCounted
+            ? `${skipped} more matched and are not shown; narrow the filters`
+            : `up to ${skipped} more matched and are not shown`,
+        )
       for (const problem of problems) if (!told.has(problem) && told.add(problem)) output.problem(problem)
       if (left <= 0 || stop.aborted) return exitCodes.ok
       await pause(askEveryMs, stop)

@@ -317,5 +317,5 @@ export const tallyMetrics: readonly (readonly [TallyName, string, string])[] = [
   ],
   ['recordedSpans', 'hostmesh_spans_recorded_total', 'Spans recorded for the collector'],
   ['droppedSpans', 'hostmesh_spans_dropped_total', 'Spans dropped at the bound of the buffer'],
-  ['tapSkips', 'hostmesh_tap_dropped_total', 'Requests that a tap did not show because too many came'],
+  ['tapSkips', 'hostmesh_tap_dropped_total', 'Requests that a tap did not look at because too many came'],
 ]

@@ -3,6 +3,7 @@ import { mock } from 'node:test'
 import { expect } from 'chai'
 import type { AdminClient } from '../../../../cli/admin-client.ts'
 import { events } from '../../../../cli/commands/events.ts'
+import { followRows } from '../../../../cli/commands/live-rows.ts'
 import { tap } from '../../../../cli/commands/tap.ts'
 import type { CommandContext } from '../../../../cli/context.ts'
 import { createOutput } from '../../../../cli/output.ts'
@@ -89,5 +90,58 @@ describe('a command that goes on until it is stopped', () => {
       'worker 1 has no room',
       '7 more matched',
     ])
+  })
+
+  it('tap --path says of what a worker had no room to look at that it may have matched', async () => {
+    const none = { service: undefined, method: undefined, source: undefined, count: undefined, minMs: undefined }
+    const saidOf = async (path: string | undefined): Promise<string> => {
+      const { context, said } = answering([{ requests: [], skipped: 7, problems: [] }])
+      await tap(context, { ...none, status: '5xx', failed: false, path })
+      return said.join('')
+    }
+    expect(await saidOf('/x')).to.include('up to 7 more matched')
+    expect(await saidOf(undefined))
+      .to.include('7 more matched')
+      .and.to.not.include('up to')
+  })
+
+  describe('follow', () => {
+    const kind = { path: '/rows', key: 'rows', heading: ['id'], cells: ({ id }: { id: string }) => [id] }
+    const answer = (ids: string, { problems = [] as string[], total = ids.length } = {}) => ({
+      rows: ids.split('').map((id) => ({ id })),
+      problems,
+      total,
+    })
+    async function lines(...answers: object[]): Promise<string[]> {
+      const { context, said } = answering(answers)
+      await followRows(context, kind, {})
+      return said
+        .join('')
+        .split('\n')
+        .filter((line) => line !== '')
+    }
+
+    it('tells what opens and closes', async () => {
+      expect(await lines(answer('ab'), answer('bc'))).to.deep.equal(['open  a', 'open  b', 'closed  a', 'opened  c'])
+    })
+
+    it('takes nothing for closed that a silent worker has, and says once that it is silent', async () => {
+      const silent = answer('a', { problems: ['worker 1: no answer'] })
+      const told = await lines(answer('ab'), silent, silent, answer('bc'))
+      expect(told.filter((line) => line.includes('worker 1: no answer'))).to.have.length(1)
+      expect(told.filter((line) => !line.includes('worker'))).to.deep.equal([
+        'open  a',
+        'open  b',
+        'closed  a',
+        'opened  c',
+      ])
+    })
+
+    it('says that there are more than are listed, and takes none for opened or closed that moves among these', async () => {
+      const told = await lines(answer('ab', { total: 3 }), answer('bc', { total: 3 }), answer('bc'))
+      expect(told.filter((line) => line.includes('there are more than are listed'))).to.have.length(1)
+      expect(told.slice(-2)).to.deep.equal(['open  b', 'open  c'])
+      expect(told).to.have.length(3)
+    })
   })
 })
