@@ -345,6 +345,7 @@ export class Worker {
       if (ticks % ticksPerLook === 0) this.troubles.look(state.everyUpstream())
       this.checks.tick(clock.now)
       shared.look(clock.now)
+      this.reporting.taps.look()
     }, lookMs)
     this.ticker.unref()
     this.lag.start()

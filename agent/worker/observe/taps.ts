@@ -63,6 +63,11 @@ export class Taps {
     return { requests: kept, skipped }
   }
 
+  /** To be called now and then: a tap that nobody asks any more costs nothing then, whatever came. */
+  look(): void {
+    if (this.isOn) this.forget(this.deps.now())
+  }
+
   private forget(now: number): void {
     for (const [id, tap] of this.taps) if (now - tap.askedAt > forgottenAfterMs) this.taps.delete(id)
     this.isOn = this.taps.size > 0

@@ -102,6 +102,17 @@ describe('a tap', () => {
     expect(taps.isOn).to.equal(false)
   })
 
+  it('is forgotten when nobody asks any more although little or nothing came', () => {
+    taps.ask('a', {})
+    pass()
+    now = 5000
+    taps.look()
+    expect(taps.isOn).to.equal(true)
+    now = 5001
+    taps.look()
+    expect(taps.isOn).to.equal(false)
+  })
+
   it('is refused beyond the bound, until another one was forgotten', () => {
     for (let number = 0; number < maxTaps; number++) taps.ask(String(number), {})
     expect(taps.ask('more', {}).refused).to.be.a('string')
