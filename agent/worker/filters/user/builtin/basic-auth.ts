@@ -4,17 +4,18 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import type { BasicAuthSettings } from '../../../../../contracts/builtin-filters.ts'
+import { quotaKey } from '../../../../../contracts/quota-key.ts'
 import type { FilterAnswer, FilterRequest, MakeFilter, UserFilter } from '../../../../../contracts/user-filter.ts'
 import { SecretFile } from '../../../../../native/secret-file.ts'
 import { isPassword, parseHtpasswd } from './htpasswd.ts'
 import type { Hash } from './htpasswd.ts'
+import { PasswordTurns } from './password-turns.ts'
 
 const maxFileBytes = 8_388_608
 /** Pairs that were good, by a keyed hash; the oldest falls out. */
 const maxKnown = 1000
-/** Passwords that are counted at a time; more callers are told to come again. */
-const maxRunning = 16
 const maxCredentials = 4096
+const comeAgain: FilterAnswer = { status: 503, headers: { 'retry-after': '1' }, body: 'too many passwords\n' }
 
 export const basicAuth: MakeFilter = (settings) => new BasicAuth(settings as unknown as BasicAuthSettings)
 
@@ -26,7 +27,7 @@ class BasicAuth implements UserFilter {
   /** Of the file as it was read. */
   private users: ReadonlyMap<string, Hash> | undefined
   private known = new Set<string>()
-  private running = 0
+  private readonly turns = new PasswordTurns(() => performance.now())
 
   constructor({ file, realm, userHeader }: BasicAuthSettings) {
     this.userHeader = userHeader
@@ -51,8 +52,6 @@ class BasicAuth implements UserFilter {
     const [user, password] = given
     const proof = createHmac('sha256', this.key).update(`${user}:${password}`).digest('base64')
     if (this.known.has(proof)) return this.allow(request, user)
-    if (this.running >= maxRunning)
-      return { status: 503, headers: { 'retry-after': '1' }, body: 'too many passwords\n' }
     return this.check(request, user, password, proof, users)
   }
 
@@ -63,15 +62,13 @@ class BasicAuth implements UserFilter {
     proof: string,
     users: ReadonlyMap<string, Hash>,
   ): Promise<FilterAnswer | undefined> {
-    this.running++
-    try {
-      const hash = users.get(user)
-      const compared = hash ?? slowest(users)
-      const isGood = compared !== undefined && (await isPassword(compared, password)) && hash !== undefined
-      if (!isGood) return this.refused
-    } finally {
-      this.running--
-    }
+    const hash = users.get(user)
+    const compared = hash ?? slowest(users)
+    if (compared === undefined) return this.refused
+    const caller = request.sourceApplication ?? quotaKey(request.sourceAddress)
+    const isGood = await this.turns.take(caller, () => isPassword(compared, password))
+    if (isGood === undefined) return comeAgain
+    if (!isGood || hash === undefined) return this.refused
     if (this.known.size >= maxKnown) this.known.delete(this.known.values().next().value!)
     if (users === this.users) this.known.add(proof)
     return this.allow(request, user)
