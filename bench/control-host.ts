@@ -64,4 +64,5 @@ const workerArguments = (workerMain: string, host: ControlHost): string[] => [
   '1',
   '--index',
   '0',
+  '--alone',
 ]

@@ -1,5 +1,8 @@
 /** Keeps a stream to a socket of the run directory: dials, and dials again whenever it is lost, until closed. */
+import { join } from 'node:path'
+import { MeshError } from '../contracts/errors.ts'
 import { maxHandoffFrameBytes } from '../contracts/handoff.ts'
+import { runFiles } from '../contracts/run-directory.ts'
 import type { Native } from './descriptors.ts'
 import { dialFrames } from './frame-stream.ts'
 import type { FrameStream } from './frame-stream.ts'
@@ -7,6 +10,9 @@ import type { FrameStream } from './frame-stream.ts'
 /** Pause before the first and the last dial of a row, ms. */
 const firstPauseMs = 50
 const lastPauseMs = 1000
+
+/** Dials of a process that a watchdog has started, before it gives up: some 27 s, for a watchdog may be replaced. */
+export const joinTries = 30
 
 /** How long a hello may go without an answer. */
 export const welcomeTimeoutMs = 5000
@@ -41,13 +47,16 @@ export class DialedLink {
   }
 
   /**
-   * Dials once, says hello (`onOpen`) and waits until the owner has heard the answer and calls `welcome` or `refuse`.
-   * Rejects with what `refuse` was given.
+   * Dials up to `tries` times, says hello (`onOpen`) and waits until the owner has heard the answer and calls `welcome`
+   * or `refuse`. Rejects with what `refuse` was given.
    */
-  async join(): Promise<Joined> {
+  async join(tries: number): Promise<Joined> {
     const { promise: answered } = this.greeting
     answered.catch(() => {})
-    if (!(await this.dial())) return 'alone'
+    for (let dials = 1; !(await this.dial()); dials++) {
+      if (dials >= tries || this.isClosed) return 'alone'
+      await new Promise((resolve) => setTimeout(resolve, this.nextPause()))
+    }
     const silence = Promise.withResolvers<'silent'>()
     const timer = setTimeout(silence.resolve, welcomeTimeoutMs, 'silent')
     try {
@@ -103,8 +112,13 @@ export class DialedLink {
       void this.dial().then((isOpen) => {
         if (!isOpen) this.redial()
       })
-    }, this.pauseMs)
-    this.pauseMs = Math.min(lastPauseMs, this.pauseMs * 2)
+    }, this.nextPause())
+  }
+
+  private nextPause(): number {
+    const { pauseMs } = this
+    this.pauseMs = Math.min(lastPauseMs, pauseMs * 2)
+    return pauseMs
   }
 
   send(message: object): void {
@@ -117,4 +131,10 @@ export class DialedLink {
     this.stream?.end()
     this.stream = undefined
   }
+}
+
+/** To a process that a watchdog has started, and that must not go on without one. */
+export function nobodyAnswers(runDir: string): MeshError {
+  const path = join(runDir, runFiles.watchdog)
+  return new MeshError('E_HANDOFF_TIMEOUT', `${path}: no watchdog answers, and this process is not started alone`)
 }

@@ -251,6 +251,7 @@ async function start<File extends NodeFile, Config extends AgentConfig>({
   watchdog = await connectWatchdog({
     runDir: config.runDir,
     generation: argv.generation,
+    isAlone: argv.isAlone,
     log: (level, message, fields) => logger[level](fields ?? {}, message),
     onLead: (isSupervised) => {
       context.stats.adopt(control.state.read(stateFiles.counters, countersFormat))

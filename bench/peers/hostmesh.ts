@@ -57,6 +57,7 @@ export async function startMesh(options: MeshOptions): Promise<RunningMesh> {
       String(options.workers),
       '--transport',
       options.transport ?? 'auto',
+      '--alone',
     ]),
   )
   const close = async (): Promise<void> => {

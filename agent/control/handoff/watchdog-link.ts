@@ -19,13 +19,15 @@ import type {
 import { runFiles } from '../../../contracts/run-directory.ts'
 import { loadNative } from '../../../native/descriptors.ts'
 import type { Native } from '../../../native/descriptors.ts'
-import { DialedLink } from '../../../native/dialed-link.ts'
+import { DialedLink, joinTries, nobodyAnswers } from '../../../native/dialed-link.ts'
 import { dialFrames } from '../../../native/frame-stream.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
 
 export interface WatchdogLinkDeps {
   readonly runDir: string
   readonly generation: number
+  /** Nobody supervises, and where no watchdog answers this control leads at once. */
+  readonly isAlone: boolean
   readonly log: (level: 'info' | 'warn' | 'error', message: string, fields?: Readonly<Record<string, unknown>>) => void
   /**
    * This generation leads from now on. Called at most once, maybe before `connectWatchdog` resolves.
@@ -60,13 +62,14 @@ const maxQuestions = 64
 const orphanStopMs = 3000
 
 /**
- * Dials the watchdog of the run directory. Without one, this control leads at once.
- * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this process (exit 1).
+ * Dials the watchdog of the run directory.
+ * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this process (exit 1);
+ * E_HANDOFF_TIMEOUT when none answers `tries` dials of a control that is not alone.
  */
-export async function connectWatchdog(deps: WatchdogLinkDeps): Promise<WatchdogLink> {
+export async function connectWatchdog(deps: WatchdogLinkDeps, tries = joinTries): Promise<WatchdogLink> {
   const { native } = loadNative()
   const link = new DialedWatchdog(deps, native)
-  await link.start()
+  await link.start(tries)
   return link
 }
 
@@ -92,9 +95,12 @@ class DialedWatchdog implements WatchdogLink {
     })
   }
 
-  async start(): Promise<void> {
-    this.isSupervised = (await this.dialed.join()) !== 'alone'
-    if (!this.isSupervised) this.lead(false)
+  async start(tries: number): Promise<void> {
+    const { isAlone, runDir } = this.deps
+    this.isSupervised = (await this.dialed.join(isAlone ? 1 : tries)) !== 'alone'
+    if (this.isSupervised) return
+    if (!isAlone) throw nobodyAnswers(runDir)
+    this.lead(false)
   }
 
   ready(): void {

@@ -21,7 +21,7 @@ import { runFiles } from '../../../contracts/run-directory.ts'
 import { BatchSender } from '../../../native/batch-sender.ts'
 import { loadNative } from '../../../native/descriptors.ts'
 import type { DescriptorPort, Native } from '../../../native/descriptors.ts'
-import { DialedLink, welcomeTimeoutMs } from '../../../native/dialed-link.ts'
+import { DialedLink, joinTries, nobodyAnswers, welcomeTimeoutMs } from '../../../native/dialed-link.ts'
 import type { FrameStream } from '../../../native/frame-stream.ts'
 import { ConnectionBalancer } from './connection-balancer.ts'
 import { Drain } from './drain.ts'
@@ -30,7 +30,8 @@ import { Takeover } from './takeover.ts'
 
 export interface WatchdogLink {
   /**
-   * False when there was no watchdog at the start (`hostmesh agent`): bind everything, `permission` is given at once.
+   * False in the place of a watchdog that nobody started (`hostmesh agent`): bind everything, `permission` is given at
+   * once.
    */
   readonly isSupervised: boolean
   /**
@@ -64,16 +65,16 @@ const progressPeriodMs = 500
  * Dials the watchdog of the run directory and takes what it holds for this worker.
  *
  * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this worker (the process should exit
- * 1); E_RUN_DIRECTORY when the sockets of this worker cannot be made. No watchdog at all is not an error:
- * `isSupervised` is then false. One that says nothing for `welcomeTimeoutMs` is not waited for any longer: the worker
- * starts with what it has.
+ * 1); E_HANDOFF_TIMEOUT when none answers `tries` dials: who goes on alone would accept beside what the next one starts,
+ * and nobody would ever end it; E_RUN_DIRECTORY when the sockets of this worker cannot be made. One that says nothing
+ * for `welcomeTimeoutMs` is not waited for any longer: the worker starts with what it has.
  */
-export async function connectWatchdog(deps: HandoffDeps): Promise<WatchdogLink> {
+export async function connectWatchdog(deps: HandoffDeps, tries = joinTries): Promise<WatchdogLink> {
   const { native, problem } = loadNative()
   if (native === undefined)
     deps.log('warn', 'descriptors cannot be passed; restarts will close connections', { problem })
   const link = new DialedWatchdog(deps, native)
-  await link.start()
+  await link.start(tries)
   return link
 }
 
@@ -123,13 +124,13 @@ class DialedWatchdog implements WatchdogLink {
     })
   }
 
-  async start(): Promise<void> {
-    const joined = await this.dialed.join()
-    this.isSupervised = joined !== 'alone'
-    if (!this.isSupervised) {
-      this.permit()
-      return
+  async start(tries: number): Promise<void> {
+    const joined = await this.dialed.join(tries)
+    if (joined === 'alone') {
+      this.close()
+      throw nobodyAnswers(this.deps.runDir)
     }
+    this.isSupervised = true
     if (joined === 'silent') {
       this.deps.log(
         'warn',

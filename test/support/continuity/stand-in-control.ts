@@ -68,6 +68,7 @@ const say = (message: string): void =>
 const link = await connectWatchdog({
   runDir: values['run-dir']!,
   generation: Number(values.generation),
+  isAlone: false,
   log: (_level, message) => say(message),
   onLead: () => say('leads'),
   onRetire: () => say('retires'),

@@ -86,6 +86,7 @@ export class WorkerProcess {
       '1',
       '--index',
       '0',
+      '--alone',
       ...transportWords(how.transport),
     ]
     const [program = '', ...words] = how.confinement === undefined ? command : confined(how.confinement, command)

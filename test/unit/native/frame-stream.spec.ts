@@ -115,10 +115,10 @@ describe('streams between our processes', () => {
       return link
     }
     const wanted = joining((link) => link.welcome())
-    expect(await wanted.join()).to.equal('welcome')
+    expect(await wanted.join(1)).to.equal('welcome')
     wanted.close()
     const unwanted = joining((link) => link.refuse(new Error('another generation')))
-    const refusal = await unwanted.join().catch((error: Error) => error.message)
+    const refusal = await unwanted.join(1).catch((error: Error) => error.message)
     expect(refusal).to.equal('another generation')
     unwanted.close()
   })
@@ -130,7 +130,7 @@ describe('streams between our processes', () => {
       onLost: () => {},
     })
     expect(await link.dial()).to.equal(false)
-    expect(await link.join()).to.equal('alone')
+    expect(await link.join(1)).to.equal('alone')
     link.close()
   })
 })

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { connectWatchdog } from '../../../../../agent/control/handoff/watchdog-link.ts'
-import type { WatchdogLink } from '../../../../../agent/control/handoff/watchdog-link.ts'
+import type { WatchdogLink, WatchdogLinkDeps } from '../../../../../agent/control/handoff/watchdog-link.ts'
 import { encodeFrame } from '../../../../../contracts/frame.ts'
 import { handoffVersion } from '../../../../../contracts/handoff.ts'
 import { runFiles } from '../../../../../contracts/run-directory.ts'
@@ -27,17 +27,19 @@ describe('the link of control to its watchdog', () => {
     rmSync(runDir, { recursive: true, force: true })
   })
 
-  async function connect(): Promise<boolean[]> {
+  async function connect(isAlone = false, tries?: number): Promise<boolean[]> {
     const led: boolean[] = []
-    link = await connectWatchdog({
+    const deps: WatchdogLinkDeps = {
       runDir,
       generation: 1,
+      isAlone,
       log: () => undefined,
       onLead: (isSupervised) => led.push(isSupervised),
       onRetire: () => undefined,
       onState: () => undefined,
       onStop: () => undefined,
-    })
+    }
+    link = await connectWatchdog(deps, tries)
     return led
   }
 
@@ -55,8 +57,13 @@ describe('the link of control to its watchdog', () => {
     expect(link).to.include({ isSupervised: true, isLeading: true })
   })
 
-  it('leads alone where there is none', async () => {
-    expect(await connect()).to.deep.equal([false])
+  it('leads alone where there is none and it was started alone', async () => {
+    expect(await connect(true)).to.deep.equal([false])
     expect(link).to.include({ isSupervised: false, isLeading: true })
+  })
+
+  it('does not lead where its watchdog does not come back, but ends', async () => {
+    const refusal: unknown = await connect(false, 2).catch((error: unknown) => error)
+    expect(refusal).to.include({ code: 'E_HANDOFF_TIMEOUT' })
   })
 })
