@@ -34,10 +34,8 @@ const madeExpressions: Readonly<Record<string, string>> = {
   'console/rule-objects.ts': 'two names of fields, in a page of the one who wrote the text',
   'cli/support/redact.ts': 'its own names of fields; secrets of the configuration, escaped',
 }
-const product = [
-  ...['agent', 'cli', 'console', 'contracts', 'global-mesh-center', 'guard', 'http1', 'native', 'observability'],
-  ...['registry-adapters', 'rpc', 'sdk', 'watchdog'],
-]
+const product =
+  'agent cli console contracts global-mesh-center guard http1 native observability registry-adapters rpc sdk watchdog'
 const sleep =
   /^.*\bawait (?:new Promise(?:<\w+>)?\(\((\w+)\) => setTimeout\(\1, (?<ms>.*)\)\)|(?:delay|sleep)\((?<time>.*)\))$/
 
@@ -52,7 +50,7 @@ describe('the sources', () => {
   })
 
   it('make expressions of no text from outside', () => {
-    const files = sources.filter((file) => product.some((folder) => file.startsWith(`${folder}/`)))
+    const files = sources.filter((file) => product.split(' ').some((folder) => file.startsWith(`${folder}/`)))
     const made = linesWhere((line) => /\bRegExp\(/.test(line), files)
     expect([...new Set(made.map((place) => place.slice(0, place.lastIndexOf(':'))))].toSorted()).to.deep.equal(
       Object.keys(madeExpressions).toSorted(),
