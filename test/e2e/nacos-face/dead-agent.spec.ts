@@ -1,6 +1,6 @@
 /**
- * Applications whose only link to the mesh is an ordinary Nacos client, started while the agent of their host is dead:
- * a center registers them at a real Nacos, and the agent has them when it is back.
+ * Applications whose only link to the mesh is an ordinary Nacos client, or the SDK without one, started while the agent
+ * of their host is dead: a center registers them at a real Nacos, and the agent has them when it is back.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,6 +9,8 @@ import { stringify } from 'yaml'
 import { ForeignClient, type Launch } from '../../support/nacos-clients/foreign-client.ts'
 import { goClient, npmClient } from '../../support/nacos-clients/launches.ts'
 import { call, Mesh, sharedPort, until, type DemoApplication, type DemoHost } from '../../support/mesh/mesh.ts'
+import { SdkApplications } from '../../support/sdk/sdk-applications.ts'
+import { agentOf } from '../../support/sdk/sdk-host.ts'
 import { needsNacos, sharedNacos } from '../../support/nacos/server.ts'
 
 interface Instance {
@@ -28,9 +30,10 @@ describe('route 5: Nacos clients that start while their agent is dead', function
   let host: DemoHost
   let caller: DemoHost
   const clients: ForeignClient[] = []
+  let sdks: SdkApplications
   const applications = new Map<string, DemoApplication>()
   /** One speaks gRPC, its instance lives by its connection; the other HTTP, by heartbeats. */
-  const kinds = { grpc: `grpc-${process.pid}`, http: `http-${process.pid}` }
+  const kinds = { grpc: `grpc-${process.pid}`, http: `http-${process.pid}`, sdk: `sdk-${process.pid}` }
 
   /** Of one that dies. */
   const brief = `brief-${process.pid}`
@@ -66,6 +69,7 @@ describe('route 5: Nacos clients that start while their agent is dead', function
     await needsNacos(this)
     registry = (await sharedNacos('2.3.1')).address
     mesh = await Mesh.open([{ name: 'main', type: 'nacos', servers: [registry] }])
+    sdks = new SdkApplications(() => ({ agent: agentOf(host) }))
     const tokensFile = join(mesh.directory, 'tokens')
     writeFileSync(tokensFile, stringify([{ user: 'beta', token, role: 'host' }]), { mode: 0o600 })
     const tokenFile = join(mesh.directory, 'token')
@@ -91,8 +95,13 @@ describe('route 5: Nacos clients that start while their agent is dead', function
     await until(20_000, 'the center has heard of the face', async () =>
       (await center.admin.get('/hosts?format=json')).text.includes('"nacosFace"'),
     )
+    // an earlier run of the application has kept what the agent said
+    const earlier = sdks.open('shop')
+    await until(20_000, 'the agent has told the SDK of itself', async () => earlier.status().agent.host !== undefined)
+    await earlier.close()
   })
   after(async () => {
+    await sdks?.close()
     await Promise.all(clients.map((one) => one.close()))
     await mesh?.close()
   })
@@ -129,6 +138,18 @@ describe('route 5: Nacos clients that start while their agent is dead', function
       'they find each other',
       async () => (await grpc.ask('list', kinds.http)) === `${address}:${port}`,
     )
+  })
+
+  it('are registered by the SDK likewise, which has no registry of its own', async () => {
+    const { address, port } = applications.get(kinds.sdk)!
+    const registered = sdks.open('shop').register({ service: kinds.sdk, address, port, protocol: 'http' })
+    await until(30_000, 'the SDK has registered it', async () => registered.state === 'registered')
+    expect(registered).to.include({ activeMode: 'mesh', problem: undefined })
+    await until(20_000, 'it is at the registry', async () => (await portsOf(kinds.sdk)).includes(port))
+    const [instance, ...more] = await instancesOf(kinds.sdk)
+    expect(more).to.deep.equal([])
+    expect(instance).to.include({ ip: address, healthy: true })
+    await until(20_000, 'others call it', async () => (await reach(kinds.sdk)) === 200)
   })
 
   it('announce addresses of their own host only', async () => {
