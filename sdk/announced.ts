@@ -72,7 +72,8 @@ export class Announced implements Registered {
 
   /** Where it is announced now; undefined = nowhere yet. */
   get activeMode(): ActiveMode | undefined {
-    return this.present?.activeMode
+    const { coming } = this
+    return (this.present ?? (coming?.handle.state === 'registered' ? coming : undefined))?.activeMode
   }
 
   /** Tells callers whether this instance can take calls; nothing else is changed. */
