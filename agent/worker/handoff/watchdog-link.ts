@@ -65,9 +65,9 @@ const progressPeriodMs = 500
  * Dials the watchdog of the run directory and takes what it holds for this worker.
  *
  * Errors: E_HANDOFF_REFUSED or E_HANDOFF_VERSION when the watchdog does not want this worker (the process should exit
- * 1); E_HANDOFF_TIMEOUT when none answers `tries` dials: who goes on alone would accept beside what the next one starts,
- * and nobody would ever end it; E_RUN_DIRECTORY when the sockets of this worker cannot be made. One that says nothing
- * for `welcomeTimeoutMs` is not waited for any longer: the worker starts with what it has.
+ * 1); E_HANDOFF_TIMEOUT when none answers `tries` dials: who goes on alone would accept beside what the next one
+ * starts, and nobody would ever end it; E_RUN_DIRECTORY when the sockets of this worker cannot be made. One that says
+ * nothing for `welcomeTimeoutMs` is not waited for any longer: the worker starts with what it has.
  */
 export async function connectWatchdog(deps: HandoffDeps, tries = joinTries): Promise<WatchdogLink> {
   const { native, problem } = loadNative()
