@@ -273,8 +273,9 @@ export class Supervisor {
       if (generation.phase === 'draining') child.send({ type: 'retire' })
     }
     const { current } = this.tree
-    const isUntold = generation.phase === 'draining' && child.role === 'worker' && !child.isDraining
-    if (isUntold && current !== undefined) this.retirement.order(child, current)
+    // whether it was told or not: the one it was told of may be dead, and to the same one an order changes nothing
+    const isLeaving = generation.phase === 'draining' && child.role === 'worker'
+    if (isLeaving && current !== undefined) this.retirement.order(child, current)
     if (child.isServing) this.recovery.keepAccepting()
     else if (child.isReady) void this.recovery.onReady(generation, child)
     generation.touch()

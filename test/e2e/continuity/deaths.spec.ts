@@ -122,30 +122,40 @@ describe('the death of', function () {
     expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
   })
 
-  it('the watchdog and of the generation that took over leaves nothing of the one before, which gives what it has to the next', async () => {
-    host = await WatchdogHost.start({ tuning: { deadlines: { ...patientDeadlines, drainMs: 60_000 } } })
-    const old = (await host.state()).generations[0]!.children.map((child) => child.pid)
-    const caller = await KeepAliveCaller.connect(host.httpPort)
-    const held = caller.get('/held/may-be-answered')
-    const isDraining = host.until(
-      (now) => now.generations.some(({ generation, phase }) => generation === 1 && phase === 'draining'),
-      'the first generation drains',
-    )
-    const reload = host.reload().catch(() => undefined)
-    const { generations } = await isDraining
-    host.process!.kill('SIGKILL')
-    await new Promise((resolve) => host.process!.once('exit', resolve))
-    await reload
-    for (const { pid } of generations.find(({ generation }) => generation === 2)!.children) process.kill(pid, 'SIGKILL')
-    host.startWatchdog()
-    await host.until((now) => host.serving(now)?.generation === 3, 'a third generation serves')
-    writeFileSync(join(host.runDir, 'may-be-answered'), '')
-    expect((await held).status).to.equal(200)
-    for (let by = 1; by !== 3;) by = (JSON.parse((await caller.get()).body) as { generation: number }).generation
-    caller.close()
-    await host.until((now) => now.generations.length === 1, 'the first generation is gone')
-    expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
-  })
+  for (const [when, isLate] of [
+    ['at once', false],
+    ['when that one serves', true],
+  ] as const)
+    it(`the watchdog and of the generation that took over leaves nothing of the one before, which gives what it has to the next, found ${when}`, async () => {
+      const deadlines = { ...patientDeadlines, drainMs: 60_000, adoptMs: 60_000 }
+      host = await WatchdogHost.start({ tuning: { deadlines } })
+      const before = (await host.state()).generations[0]!.children
+      const old = before.map((child) => child.pid)
+      const worker = before.find(({ role }) => role === 'worker')!.pid
+      const caller = await KeepAliveCaller.connect(host.httpPort)
+      const held = caller.get('/held/may-be-answered')
+      const isDraining = host.until(
+        (now) => now.generations.some(({ generation, phase }) => generation === 1 && phase === 'draining'),
+        'the first generation drains',
+      )
+      const reload = host.reload().catch(() => undefined)
+      const { generations } = await isDraining
+      host.process!.kill('SIGKILL')
+      await new Promise((resolve) => host.process!.once('exit', resolve))
+      await reload
+      if (isLate) process.kill(worker, 'SIGSTOP')
+      for (const { pid } of generations.find(({ generation }) => generation === 2)!.children)
+        process.kill(pid, 'SIGKILL')
+      host.startWatchdog()
+      await host.until((now) => host.serving(now)?.generation === 3, 'a third generation serves')
+      if (isLate) process.kill(worker, 'SIGCONT')
+      writeFileSync(join(host.runDir, 'may-be-answered'), '')
+      expect((await held).status).to.equal(200)
+      for (let by = 1; by !== 3;) by = (JSON.parse((await caller.get()).body) as { generation: number }).generation
+      caller.close()
+      await host.until((now) => now.generations.length === 1, 'the first generation is gone')
+      expect(old.filter((pid) => isAlive(pid))).to.deep.equal([])
+    })
 
   it('the watchdog, with its record lost, leaves nobody behind: processes that the next one does not know answer what they have, and end', async () => {
     host = await WatchdogHost.start()
