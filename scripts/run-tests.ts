@@ -6,7 +6,7 @@
  * Usage: node scripts/run-tests.ts [--limit-s N] [--linger-s N] [--slowest N] [--grep TEXT] [unit|compliance|e2e|FILE
  * …] (no FILE = everything; --grep = only tests whose title matches, of a spec whose steps stand alone). In CI
  * (CI=true) a skipped test is a failure. Exit code 0 only when nothing failed and every suite ended by itself: one that
- * crashes, that is still busy when the whole run is `--limit-s` old (default 3420), or that lives on `--linger-s` after
+ * crashes, that is still busy when the whole run is `--limit-s` old (default 4800), or that lives on `--linger-s` after
  * its last test (default 30), fails the run and is named. Each suite names the `--slowest` of its files (default 25)
  * with the time that they took.
  */
@@ -36,7 +36,7 @@ const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
   options: {
     grep: { type: 'string' },
-    'limit-s': { type: 'string', default: '3420' },
+    'limit-s': { type: 'string', default: '4800' },
     'linger-s': { type: 'string', default: '30' },
     slowest: { type: 'string', default: '25' },
   },
