@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http'
 import { type Socket, connect } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { headers } from '../../contracts/words.ts'
-import { type Pace, PacedCalls, callTimeoutMs, defaultMaxInFlight } from './paced-calls.ts'
+import { type Pace, PacedCalls, callTimeoutMs, mostAtRate } from './paced-calls.ts'
 import { Tally } from './tally.ts'
 
 export interface Caller {
@@ -32,7 +32,7 @@ export interface CallerOptions extends Pace {
 
 /** @param hostHeader the service's name on the shared port; undefined on a port of its own. */
 export function startHttpCaller(options: CallerOptions, hostHeader: string | undefined): Caller {
-  const { address: host, port, greeting, maxInFlight = defaultMaxInFlight, path = '/demo', tls } = options
+  const { address: host, port, greeting, maxInFlight = mostAtRate(options.rate), path = '/demo', tls } = options
   const agent = new Agent({ keepAlive: true, maxSockets: maxInFlight })
   if (greeting !== undefined) {
     agent.createConnection = () => {
@@ -77,7 +77,7 @@ export function startHttpCaller(options: CallerOptions, hostHeader: string | und
 
 /** One long TCP connection with a question per tick; a broken connection is a failure and is dialled again. */
 export function startLineCaller(options: CallerOptions): Caller {
-  const { maxInFlight = defaultMaxInFlight } = options
+  const { maxInFlight = mostAtRate(options.rate) } = options
   const tally = new Tally(options.now)
   let socket: Socket | undefined
   let asked: number[] = []

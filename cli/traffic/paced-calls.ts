@@ -3,13 +3,17 @@ import { Tally } from './tally.ts'
 
 /** ms that a call may take. */
 export const callTimeoutMs = 5000
-export const defaultMaxInFlight = 64
+
+/** As many as begin while one may wait: a call that waits is lost by its own time-out, not for those behind it. */
+export function mostAtRate(rate: number): number {
+  return Math.ceil((rate * callTimeoutMs) / 1000)
+}
 
 export interface Pace {
   /** Calls per second. */
   readonly rate: number
   readonly now: () => number
-  /** Calls in flight; a call that would exceed it counts as failed. Default 64. */
+  /** Calls in flight; a call that would exceed it counts as failed. Default: those of the time that a call may take. */
   readonly maxInFlight?: number
 }
 
@@ -24,7 +28,7 @@ export class PacedCalls {
   private peak = 0
 
   /** `begin` calls what it is given when the call is over; the first time counts. */
-  constructor({ maxInFlight = defaultMaxInFlight, now, rate }: Pace, begin: (settle: Settle) => void) {
+  constructor({ now, rate, maxInFlight = mostAtRate(rate) }: Pace, begin: (settle: Settle) => void) {
     this.tally = new Tally(now)
     this.timer = setInterval(() => {
       if (this.inFlight >= maxInFlight) {
