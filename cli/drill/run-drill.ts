@@ -14,7 +14,7 @@ import { makeKeptFolder, writeKept, writeNew } from './kept-files.ts'
 import { type Probe, probeServiceOf, probes } from './probe.ts'
 import type { DrillEvent, DrillReport } from './report.ts'
 import { isWholeAgain } from './wholeness.ts'
-import { isRunning, processFacts } from '../../watchdog/supervise/process-facts.ts'
+import { isRunning, processFacts } from '../../native/process-facts.ts'
 
 /** Good calls, and no bad one, within this window before anything is broken. */
 const warmUpWindowMs = 1000

@@ -7,7 +7,7 @@
 import { Generation } from './generation.ts'
 import type { GenerationDeps } from './generation.ts'
 import type { Log } from '../log.ts'
-import { isRunning } from './process-facts.ts'
+import { isRunning } from '../../native/process-facts.ts'
 import type { GenerationRecord, RunRecord } from './run-record.ts'
 import type { ProcessTree } from './tree.ts'
 import { keepWayBack } from './way-back.ts'

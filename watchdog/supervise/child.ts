@@ -6,7 +6,7 @@ import { describeError } from '../../contracts/errors.ts'
 import type { ChildRole, ProbeAddress, WatchdogToChild } from '../../contracts/handoff.ts'
 import type { BatchSender } from '../../native/batch-sender.ts'
 import type { FrameStream } from '../../native/frame-stream.ts'
-import { isRunning, processFacts, residentBytes } from './process-facts.ts'
+import { isRunning, processFacts, residentBytes } from '../../native/process-facts.ts'
 
 /** Standard error of a child is kept in the run directory so that it outlives both; cut beyond this. */
 const maxErrorBytes = 1024 * 1024

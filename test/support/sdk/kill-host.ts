@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { readRunRecord } from '../../../watchdog/supervise/run-record.ts'
-import { isRunning } from '../../../watchdog/supervise/process-facts.ts'
+import { isRunning } from '../../../native/process-facts.ts'
 import type { DemoHost } from '../mesh/mesh.ts'
 
 /**
